@@ -1,0 +1,161 @@
+//! One API object as the host keeps it: compact JSON bytes plus a parsed envelope.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use smol_str::SmolStr;
+
+use crate::key::ObjectKey;
+
+/// The controlling owner of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerRef {
+    /// Such as `apps/v1`.
+    pub api_version: SmolStr,
+    /// Such as `ReplicaSet`.
+    pub kind: SmolStr,
+    /// Name.
+    pub name: SmolStr,
+    /// UID.
+    pub uid: SmolStr,
+}
+
+/// An API object: its bytes and what the host itself needs to know of it.
+#[derive(Clone, Debug)]
+pub struct Object {
+    key: ObjectKey,
+    uid: SmolStr,
+    resource_version: u64,
+    deleting: bool,
+    controller: Option<Box<ControllerRef>>,
+    body: Bytes,
+}
+
+/// The bytes are not an API object.
+#[derive(Debug, thiserror::Error)]
+#[error("not an API object: {0}")]
+pub struct ParseObjectError(#[from] serde_json::Error);
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    uid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    resource_version: Cow<'a, str>,
+    #[serde(default)]
+    deletion_timestamp: Option<serde::de::IgnoredAny>,
+    #[serde(borrow, default)]
+    owner_references: Option<Vec<OwnerReference<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnerReference<'a> {
+    #[serde(borrow)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+impl Object {
+    /// Parses the envelope of an object and keeps its bytes as they are.
+    ///
+    /// # Errors
+    /// When the bytes are not JSON or have no `metadata.name`.
+    pub fn parse(body: Bytes) -> Result<Self, ParseObjectError> {
+        let envelope: Envelope<'_> = serde_json::from_slice(&body)?;
+        let metadata = envelope.metadata;
+        let controller = metadata
+            .owner_references
+            .unwrap_or_default()
+            .into_iter()
+            .find(|owner| owner.controller == Some(true))
+            .map(|owner| {
+                Box::new(ControllerRef {
+                    api_version: owner.api_version.into(),
+                    kind: owner.kind.into(),
+                    name: owner.name.into(),
+                    uid: owner.uid.into(),
+                })
+            });
+        Ok(Self {
+            key: ObjectKey { namespace: metadata.namespace.into(), name: metadata.name.into() },
+            uid: metadata.uid.into(),
+            resource_version: metadata.resource_version.parse().unwrap_or(0),
+            deleting: metadata.deletion_timestamp.is_some(),
+            controller,
+            body,
+        })
+    }
+
+    /// Namespace and name.
+    #[must_use]
+    pub fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    /// UID; empty if the object has none.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// Resource version as a number, as clients may compare it since Kubernetes 1.35; 0 if absent.
+    #[must_use]
+    pub fn resource_version(&self) -> u64 {
+        self.resource_version
+    }
+
+    /// Whether it has a deletion timestamp.
+    #[must_use]
+    pub fn deleting(&self) -> bool {
+        self.deleting
+    }
+
+    /// The owner with `controller: true`.
+    #[must_use]
+    pub fn controller(&self) -> Option<&ControllerRef> {
+        self.controller.as_deref()
+    }
+
+    /// Labels, parsed anew at each call: only rare paths need them.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<Cow<'_, str>, Cow<'_, str>> {
+        #[derive(Deserialize)]
+        struct Body<'a> {
+            #[serde(borrow)]
+            metadata: Labels<'a>,
+        }
+        #[derive(Deserialize)]
+        struct Labels<'a> {
+            #[serde(borrow, default)]
+            labels: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+        }
+        serde_json::from_slice::<Body<'_>>(&self.body).ok().and_then(|body| body.metadata.labels).unwrap_or_default()
+    }
+
+    /// JSON bytes of the object, as far as the cache keeps it.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
