@@ -1,1 +1,2 @@
 //! manager
+pub mod config;

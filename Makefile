@@ -1,0 +1,50 @@
+# Every verb sets itself up; CI calls the same ones.
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+XTASK := $(CARGO) run --quiet --package xtask --
+
+.PHONY: help
+help: ## Show the verbs
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: guests
+guests: ## Build every guest and test fixture to target/guests/*.wasm
+	@$(XTASK) guests
+
+.PHONY: build
+build: guests ## Build the binary with the stock guests inside: target/release/windlass
+	@$(CARGO) build --quiet --release --package windlass
+
+.PHONY: demo
+demo: build ## Show the main job on the embedded cluster
+	@target/release/windlass demo
+
+.PHONY: up
+up: build ## Bring an embedded cluster with three nodes
+	@target/release/windlass up --nodes 3
+
+.PHONY: test
+test: build ## Run every test, native and guest
+	$(CARGO) test --workspace
+	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
+
+.PHONY: check
+check: guests ## Formatting, lints with warnings denied, crate boundaries, unlinked files
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path guests/Cargo.toml --all --check
+	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --quiet --manifest-path guests/Cargo.toml --workspace --all-targets -- --deny warnings
+	@$(XTASK) boundaries
+
+.PHONY: bench
+bench: build ## Measure; one JSON line per figure, also in target/bench.jsonl
+	@$(XTASK) bench
+
+.PHONY: doc
+doc: ## Build the API documentation with warnings denied
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
+
+.PHONY: fmt
+fmt: ## Format everything
+	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path guests/Cargo.toml --all

@@ -1,0 +1,149 @@
+//! Flags of every command: what was typed. What it means is in the command's own module.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A Kubernetes controller manager whose controllers are WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, about, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start here: `windlass up` brings a cluster, `windlass demo` shows the main job.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring an embedded cluster: API server, simulated nodes, stock guests.
+    Up(UpArgs),
+    /// Run modules against any Kubernetes API server.
+    Run(RunArgs),
+    /// A scripted tour on an embedded cluster: create, scale, roll, undo, delete.
+    Demo(DemoArgs),
+    /// Show what a guest is: contract version, watches, permissions, limits.
+    Inspect(InspectArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// What goes to standard error.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Log level, or a filter such as `info,windlass_cluster=debug`.
+    #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
+    pub(crate) log: Option<String>,
+    /// Log format.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Logging")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Where to write the kubeconfig.
+    #[arg(long, value_name = "FILE", default_value = "windlass.kubeconfig")]
+    pub(crate) kubeconfig: PathBuf,
+    /// Modules to run instead of the four stock guests.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_modules")]
+    pub(crate) config: Option<PathBuf>,
+    /// Only the API server and the nodes; run the modules elsewhere with `windlass run`.
+    #[arg(long)]
+    pub(crate) no_modules: bool,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+/// The embedded cluster.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClusterArgs {
+    /// Simulated nodes.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) nodes: u32,
+    /// HTTPS address of the API server; port 0 picks a free one. Loopback only.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6443")]
+    pub(crate) listen: SocketAddr,
+    /// Plain HTTP address for the host itself; port 0 picks a free one. Loopback only.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) listen_http: SocketAddr,
+    /// How long a pod takes from bound to running, such as 200ms.
+    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = duration)]
+    pub(crate) pod_start_latency: Duration,
+    /// How long a pod takes from deleted to gone.
+    #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = duration)]
+    pub(crate) pod_stop_latency: Duration,
+    /// How long a pod may stay on a node that is gone before it is removed.
+    #[arg(long, value_name = "DURATION", default_value = "40s", value_parser = duration)]
+    pub(crate) pod_gc_quarantine: Duration,
+}
+
+/// The host that runs the modules.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HostArgs {
+    /// Where compiled guests are kept; default `$XDG_CACHE_HOME/windlass` or `~/.cache/windlass`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// How long to wait for running syncs when stopping.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) shutdown_grace: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// HostConfiguration file: which modules to run.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Kubeconfig; default $KUBECONFIG, ~/.kube/config, or the pod's service account.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; default its current one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Simulated nodes.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) nodes: u32,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A component file, or the name of a stock guest.
+    #[arg(value_name = "GUEST")]
+    pub(crate) guest: String,
+    /// Print the ClusterRole it needs instead, as YAML.
+    #[arg(long)]
+    pub(crate) rbac: bool,
+    /// Module configuration (JSON) to describe it with.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) module_config: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    windlass_manager::config::parse_span(text).ok_or_else(|| "write a number with its unit, such as 500ms, 1s or 2m".to_owned())
+}
