@@ -1,2 +1,28 @@
-//! bin
-fn main(){}
+//! The `windlass` binary: parses flags, sets up logging, runs one command, and turns an
+//! error into one readable message and an exit code.
+
+mod args;
+mod commands;
+mod logging;
+mod stock;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match logging::init(&cli.log, cli.command.default_level()).and_then(|()| commands::dispatch(cli.command)) {
+        Ok(code) => code,
+        Err(error) => {
+            // `{:#}` prints the chain of causes in one line; a backtrace would only hide it.
+            anstream::eprintln!("{}error:{} {error:#}", logging::ERROR, logging::RESET);
+            ExitCode::FAILURE
+        }
+    }
+}
