@@ -1,1 +1,2 @@
 //! apiserver
+pub mod types;
