@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -22,14 +23,26 @@ pub struct ControllerRef {
     pub uid: SmolStr,
 }
 
-/// An API object: its bytes and what the host itself needs to know of it.
+/// What the host itself needs to know of an object. Shared, so that a cache that keeps
+/// bodies in another form can hand out objects without parsing them again.
+#[derive(Clone, Debug)]
+pub struct ObjectMeta {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Empty if the object has none.
+    pub uid: SmolStr,
+    /// 0 if absent.
+    pub resource_version: u64,
+    /// Whether it has a deletion timestamp.
+    pub deleting: bool,
+    /// The owner with `controller: true`; siblings may share it.
+    pub controller: Option<Arc<ControllerRef>>,
+}
+
+/// An API object: its bytes and its envelope.
 #[derive(Clone, Debug)]
 pub struct Object {
-    key: ObjectKey,
-    uid: SmolStr,
-    resource_version: u64,
-    deleting: bool,
-    controller: Option<Box<ControllerRef>>,
+    meta: Arc<ObjectMeta>,
     body: Bytes,
 }
 
@@ -90,51 +103,57 @@ impl Object {
             .into_iter()
             .find(|owner| owner.controller == Some(true))
             .map(|owner| {
-                Box::new(ControllerRef {
+                Arc::new(ControllerRef {
                     api_version: owner.api_version.into(),
                     kind: owner.kind.into(),
                     name: owner.name.into(),
                     uid: owner.uid.into(),
                 })
             });
-        Ok(Self {
+        let meta = ObjectMeta {
             key: ObjectKey { namespace: metadata.namespace.into(), name: metadata.name.into() },
             uid: metadata.uid.into(),
             resource_version: metadata.resource_version.parse().unwrap_or(0),
             deleting: metadata.deletion_timestamp.is_some(),
             controller,
-            body,
-        })
+        };
+        Ok(Self { meta: Arc::new(meta), body })
+    }
+
+    /// Joins an envelope with the body it was read from.
+    #[must_use]
+    pub fn from_parts(meta: Arc<ObjectMeta>, body: Bytes) -> Self {
+        Self { meta, body }
     }
 
     /// Namespace and name.
     #[must_use]
     pub fn key(&self) -> &ObjectKey {
-        &self.key
+        &self.meta.key
     }
 
     /// UID; empty if the object has none.
     #[must_use]
     pub fn uid(&self) -> &str {
-        &self.uid
+        &self.meta.uid
     }
 
     /// Resource version as a number, as clients may compare it since Kubernetes 1.35; 0 if absent.
     #[must_use]
     pub fn resource_version(&self) -> u64 {
-        self.resource_version
+        self.meta.resource_version
     }
 
     /// Whether it has a deletion timestamp.
     #[must_use]
     pub fn deleting(&self) -> bool {
-        self.deleting
+        self.meta.deleting
     }
 
     /// The owner with `controller: true`.
     #[must_use]
     pub fn controller(&self) -> Option<&ControllerRef> {
-        self.controller.as_deref()
+        self.meta.controller.as_deref()
     }
 
     /// Labels, parsed anew at each call: only rare paths need them.
