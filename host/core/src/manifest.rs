@@ -57,7 +57,7 @@ pub enum EnqueueRule {
         orphans: OrphanRule,
     },
     /// The guest's mapper decides.
-    Map,
+    Mapper,
 }
 
 /// Which kinds of event an enqueue rule applies to.
