@@ -1,1 +1,9 @@
-//! tests
+//! Support for tests across processes: starts the real `windlass` binary, talks to it
+//! with a client that is not ours (kube-rs), waits for states, and ends what it started.
+//!
+//! The binary is the release build, because that is what users run and because a debug
+//! build of the Wasm compiler takes seconds per guest.
+
+pub mod cluster;
+pub mod process;
+pub mod wait;
