@@ -1,0 +1,77 @@
+//! From an engine's error to the one [`GuestFailure`] that names its cause.
+
+use wasmtime::{Trap, WasmBacktrace};
+use windlass_core::outcome::GuestFailure;
+
+use crate::limits::{Limits, MemoryExceeded};
+use crate::meter::CpuExceeded;
+
+/// wasmtime keeps the type of this error to itself.
+const TRANSFER_LIMIT_TEXT: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// A host function refuses what the guest asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct ContractBreach(pub(crate) String);
+
+/// What the classification needs besides the error.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) stack_bytes: usize,
+    /// What the guest's panic hook said, if it ran.
+    pub(crate) panic: Option<&'a str>,
+}
+
+/// Names the cause of an error that ended an instance.
+pub(crate) fn classify(error: &wasmtime::Error, circumstances: Circumstances<'_>) -> GuestFailure {
+    let limits = circumstances.limits;
+    if error.is::<MemoryExceeded>() {
+        return GuestFailure::Memory {
+            limit_bytes: limits.memory_bytes,
+        };
+    }
+    if error.is::<CpuExceeded>() {
+        return GuestFailure::Cpu {
+            budget: limits.cpu_budget,
+        };
+    }
+    if let Some(breach) = error.downcast_ref::<ContractBreach>() {
+        return GuestFailure::Contract(breach.0.clone());
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => GuestFailure::Stack {
+            limit_bytes: circumstances.stack_bytes,
+        },
+        Some(trap) => GuestFailure::Trap(
+            circumstances
+                .panic
+                .map_or_else(|| trap.to_string(), str::to_owned),
+        ),
+        None => GuestFailure::Contract(breach_text(error, limits)),
+    }
+}
+
+/// Errors that are neither a trap nor ours come from lifting and lowering: what the
+/// guest handed over is not what the contract says.
+fn breach_text(error: &wasmtime::Error, limits: &Limits) -> String {
+    let cause = error.root_cause().to_string();
+    if cause.contains(TRANSFER_LIMIT_TEXT) {
+        return format!(
+            "passed more than {} bytes to the host in one call",
+            limits.result_bytes
+        );
+    }
+    cause
+}
+
+/// The guest's call stack, innermost frame first, one frame per line, with demangled
+/// names; empty if unknown. wasmtime keeps twenty frames.
+pub(crate) fn backtrace(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return String::new();
+    };
+    // Its first line is a heading.
+    let text = backtrace.to_string();
+    text.lines().skip(1).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,82 @@
+//! What a store holds besides the guest: what the imports need to answer it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use smol_str::SmolStr;
+use wasmtime::component::GuestTaskId;
+use wasmtime::{Store, UpdateDeadline};
+use windlass_core::key::ObjectKey;
+use windlass_core::seams::Services;
+
+use crate::failure::ContractBreach;
+use crate::limits::{Limits, MemoryLimiter};
+use crate::log_budget::LogBudget;
+use crate::meter::{CpuMeter, Tick};
+
+/// The host's half of one instance.
+pub(crate) struct HostState {
+    /// Name of the controller, for the log.
+    pub(crate) controller: SmolStr,
+    /// The module's configuration, JSON.
+    pub(crate) config: Bytes,
+    pub(crate) limits: Limits,
+    pub(crate) meter: Arc<CpuMeter>,
+    pub(crate) log_budget: LogBudget,
+    /// The text of the guest's panic, which reaches the host as a log line before the trap.
+    pub(crate) panic: Option<String>,
+    /// Keys of the syncs in flight, to name them in log lines.
+    pub(crate) syncs: HashMap<GuestTaskId, ObjectKey>,
+    services: Option<Services>,
+    limiter: MemoryLimiter,
+}
+
+impl HostState {
+    /// State of a live instance.
+    pub(crate) fn new(controller: SmolStr, services: Services, limits: Limits) -> Self {
+        let config = services.config.clone();
+        Self {
+            services: Some(services),
+            ..Self::without_services(controller, config, limits)
+        }
+    }
+
+    /// State of an instance that only describes itself.
+    pub(crate) fn without_services(controller: SmolStr, config: Bytes, limits: Limits) -> Self {
+        Self {
+            controller,
+            config,
+            meter: Arc::new(CpuMeter::new(limits.cpu_budget)),
+            log_budget: LogBudget::new(limits.log_lines_per_second),
+            panic: None,
+            syncs: HashMap::new(),
+            services: None,
+            limiter: MemoryLimiter::new(limits.memory_bytes),
+            limits,
+        }
+    }
+
+    /// What the guest may call.
+    ///
+    /// # Errors
+    /// While it only describes itself, which must not depend on anything but its configuration.
+    pub(crate) fn services(&self) -> wasmtime::Result<&Services> {
+        let breach = || ContractBreach("`describe` called an import other than `module-config`".to_owned());
+        Ok(self.services.as_ref().ok_or_else(breach)?)
+    }
+}
+
+/// A store with every limit in place.
+pub(crate) fn new_store(engine: &wasmtime::Engine, state: HostState) -> Store<HostState> {
+    let result_bytes = state.limits.result_bytes;
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(result_bytes);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|context| match context.data().meter.tick()? {
+        Tick::First => Ok(UpdateDeadline::Continue(1)),
+        Tick::Yield => Ok(UpdateDeadline::Yield(1)),
+    });
+    store
+}

@@ -1,0 +1,144 @@
+//! `logging`: lines in the host's log, on a budget.
+//!
+//! The panic of a guest arrives here too, as an error line with a field `panic` and
+//! perhaps a field `location`. It is remembered, because the trap that follows says
+//! nothing of the cause.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use tracing::Level;
+use wasmtime::component::{Access, HasSelf};
+use wasmtime::{AsContextMut, StoreContextMut};
+use windlass_core::key::ObjectKey;
+
+use crate::bindings::windlass::controller::logging as wit;
+use crate::host::HostState;
+use crate::log_budget::LineVerdict;
+
+/// Lines of guests have a target of their own, so that they can be filtered apart.
+const TARGET: &str = "windlass::guest";
+
+impl wit::Host for HostState {
+    fn enabled(&mut self, level: wit::Level) -> wasmtime::Result<bool> {
+        Ok(match level {
+            wit::Level::Error => tracing::enabled!(target: TARGET, Level::ERROR),
+            wit::Level::Warn => tracing::enabled!(target: TARGET, Level::WARN),
+            wit::Level::Info => tracing::enabled!(target: TARGET, Level::INFO),
+            wit::Level::Debug => tracing::enabled!(target: TARGET, Level::DEBUG),
+            wit::Level::Trace => tracing::enabled!(target: TARGET, Level::TRACE),
+        })
+    }
+}
+
+impl wit::HostWithStore<HostState> for HasSelf<HostState> {
+    fn log(
+        mut access: Access<'_, HostState, Self>,
+        level: wit::Level,
+        message: String,
+        fields: Vec<(String, String)>,
+    ) -> wasmtime::Result<()> {
+        if level == wit::Level::Error
+            && let Some(panic) = panic_text(&fields)
+        {
+            access.get().panic = Some(panic);
+        }
+        let LineVerdict::Write { dropped_before } = access.get().log_budget.line(Instant::now()) else {
+            return Ok(());
+        };
+        let object = current_sync(&mut access.as_context_mut())?;
+        let controller = &access.get().controller;
+        if dropped_before > 0 {
+            tracing::warn!(target: TARGET, %controller, lines = dropped_before, "dropped log lines over the budget");
+        }
+        let line = Line {
+            level,
+            message,
+            fields: join(&fields),
+        };
+        line.write(controller, object.as_ref());
+        Ok(())
+    }
+}
+
+/// What a panic hook said.
+fn panic_text(fields: &[(String, String)]) -> Option<String> {
+    let field = |name: &str| {
+        fields
+            .iter()
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let panic = field("panic")?;
+    Some(match field("location") {
+        Some(location) => format!("panicked at {location}: {panic}"),
+        None => format!("panicked: {panic}"),
+    })
+}
+
+/// The key of the sync that the guest is running.
+fn current_sync(context: &mut StoreContextMut<'_, HostState>) -> wasmtime::Result<Option<ObjectKey>> {
+    // The call that the host made is the outermost.
+    let outermost = context.async_call_stack()?.last();
+    Ok(outermost.and_then(|task| context.data().syncs.get(&task).cloned()))
+}
+
+/// Fields as one string, `key=value` with a space between.
+fn join(fields: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in fields {
+        let separator = if text.is_empty() { "" } else { " " };
+        let quoted = value.contains([' ', '"', '=', '\n']) || value.is_empty();
+        // Writing to a string cannot fail.
+        let _ = if quoted {
+            write!(text, "{separator}{name}={value:?}")
+        } else {
+            write!(text, "{separator}{name}={value}")
+        };
+    }
+    text
+}
+
+struct Line {
+    level: wit::Level,
+    message: String,
+    fields: String,
+}
+
+impl Line {
+    fn write(&self, controller: &str, object: Option<&ObjectKey>) {
+        let (message, fields) = (self.message.as_str(), self.fields.as_str());
+        let fields = (!fields.is_empty()).then_some(fields);
+        let object = object.map(tracing::field::display);
+        // The level of an event must be a constant.
+        match self.level {
+            wit::Level::Error => {
+                tracing::error!(target: TARGET, controller, object.r#ref = object, fields, "{message}")
+            }
+            wit::Level::Warn => {
+                tracing::warn!(target: TARGET, controller, object.r#ref = object, fields, "{message}")
+            }
+            wit::Level::Info => {
+                tracing::info!(target: TARGET, controller, object.r#ref = object, fields, "{message}")
+            }
+            wit::Level::Debug => {
+                tracing::debug!(target: TARGET, controller, object.r#ref = object, fields, "{message}")
+            }
+            wit::Level::Trace => {
+                tracing::trace!(target: TARGET, controller, object.r#ref = object, fields, "{message}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_would_be_misread() {
+        let fields = [("name", "a"), ("error", "not found"), ("empty", "")];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(join(&fields), "name=a error=\"not found\" empty=\"\"");
+    }
+}

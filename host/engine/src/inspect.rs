@@ -1,0 +1,215 @@
+//! Looks at a component without running or compiling it: is it one, which contract does
+//! it speak, what does it import. Pure functions over bytes.
+
+use wasmparser::{Encoding, Parser, Payload};
+use windlass_core::CONTRACT_VERSION;
+
+use crate::load::LoadError;
+
+const PACKAGE: &str = "windlass:controller/";
+const WASM_MAGIC: &[u8] = b"\0asm";
+
+/// Interfaces of the contract that a guest may import. The last two only hold types.
+const PROVIDED: [&str; 11] = [
+    "lister",
+    "clientset",
+    "discovery",
+    "workqueue",
+    "recorder",
+    "logging",
+    "clock",
+    "random",
+    "module-config",
+    "types",
+    "manifest",
+];
+
+/// Names at the border of a component.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Border {
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
+}
+
+/// Reads the names of a component's imports and exports.
+///
+/// # Errors
+/// When the bytes are not a complete component.
+pub(crate) fn border(bytes: &[u8]) -> Result<Border, LoadError> {
+    if bytes.is_empty() {
+        return Err(LoadError::Empty);
+    }
+    if !bytes.starts_with(bytes_of_magic(bytes)) {
+        return Err(LoadError::NotWasm {
+            start: first_characters(bytes),
+        });
+    }
+    let mut border = Border::default();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|error| parse_error(&error, bytes.len()))? {
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => return Err(LoadError::CoreModule),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let import = import.map_err(|error| parse_error(&error, bytes.len()))?;
+                    border.imports.push(import.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let export = export.map_err(|error| parse_error(&error, bytes.len()))?;
+                    border.exports.push(export.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(border)
+}
+
+/// The part of the magic number that a file of this length can have.
+fn bytes_of_magic(bytes: &[u8]) -> &'static [u8] {
+    WASM_MAGIC.get(..bytes.len()).unwrap_or(WASM_MAGIC)
+}
+
+fn parse_error(error: &wasmparser::BinaryReaderError, length: usize) -> LoadError {
+    // The reader runs past the end only when the file is cut off.
+    if error.message().starts_with("unexpected end") {
+        return LoadError::Truncated { length };
+    }
+    LoadError::Malformed(error.to_string())
+}
+
+fn first_characters(bytes: &[u8]) -> String {
+    let start = bytes.get(..24).unwrap_or(bytes);
+    start.escape_ascii().to_string()
+}
+
+/// Checks that a component is a guest of this host.
+///
+/// # Errors
+/// The first reason why it is not.
+pub(crate) fn check_contract(border: &Border) -> Result<(), LoadError> {
+    for name in border.imports.iter().chain(&border.exports) {
+        check_version(name)?;
+    }
+    for name in &border.imports {
+        check_import(name)?;
+    }
+    let handler = format!("{PACKAGE}handler@{CONTRACT_VERSION}");
+    if !border.exports.contains(&handler) {
+        let exports = if border.exports.is_empty() {
+            "nothing".to_owned()
+        } else {
+            border.exports.join(", ")
+        };
+        return Err(LoadError::NoHandler { exports });
+    }
+    Ok(())
+}
+
+fn check_version(name: &str) -> Result<(), LoadError> {
+    let Some(rest) = name.strip_prefix(PACKAGE) else {
+        return Ok(());
+    };
+    let version = rest.split_once('@').map_or("(none)", |(_, version)| version);
+    if version == CONTRACT_VERSION {
+        return Ok(());
+    }
+    Err(LoadError::ContractVersion {
+        guest: version.to_owned(),
+        host: CONTRACT_VERSION,
+    })
+}
+
+fn check_import(name: &str) -> Result<(), LoadError> {
+    let interface = name.strip_prefix(PACKAGE).and_then(|rest| rest.split('@').next());
+    match interface {
+        Some(interface) if PROVIDED.contains(&interface) => Ok(()),
+        _ => Err(LoadError::UnknownImport {
+            name: name.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(imports: &[&str], exports: &[&str]) -> Border {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Border {
+            imports: owned(imports),
+            exports: owned(exports),
+        }
+    }
+
+    #[track_caller]
+    fn refused(result: Result<impl std::fmt::Debug, LoadError>, message: &str) {
+        assert_eq!(result.unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn a_file_that_is_no_component_is_named_for_what_it_is() {
+        refused(border(b""), "the file is empty");
+        refused(
+            border(b"apiVersion: v1\nkind: ConfigMap\n"),
+            "not a WebAssembly component: it starts with \"apiVersion: v1\\nkind: Con\"",
+        );
+        refused(
+            border(b"\0asm\x01\0\0\0"),
+            "a core WebAssembly module, not a component: encode it, for example with `wasm-tools component new`",
+        );
+        refused(
+            border(b"\0as"),
+            "the component is cut off after 3 bytes: fetch or build it again",
+        );
+        refused(
+            border(b"\0asm\x0d\0\x01\0\x01\x7f"),
+            "the component is cut off after 10 bytes: fetch or build it again",
+        );
+    }
+
+    #[test]
+    fn a_component_of_another_contract_is_refused_with_both_versions() {
+        let border = names(&[], &["windlass:controller/handler@0.2.0"]);
+        refused(
+            check_contract(&border),
+            "built for contract windlass:controller@0.2.0, but this host serves windlass:controller@0.1.0: \
+             rebuild the guest against it, or use a host that serves its version",
+        );
+    }
+
+    #[test]
+    fn imports_that_windlass_does_not_provide_are_named() {
+        let handler = "windlass:controller/handler@0.1.0";
+        refused(
+            check_contract(&names(
+                &["windlass:controller/lister@0.1.0", "wasi:cli/environment@0.2.3"],
+                &[handler],
+            )),
+            "imports wasi:cli/environment@0.2.3, which Windlass does not provide",
+        );
+        refused(
+            check_contract(&names(&["windlass:controller/secrets@0.1.0"], &[handler])),
+            "imports windlass:controller/secrets@0.1.0, which Windlass does not provide",
+        );
+    }
+
+    #[test]
+    fn a_component_without_a_handler_is_refused_with_what_it_exports() {
+        refused(
+            check_contract(&names(&[], &[])),
+            "does not export windlass:controller/handler, it exports nothing",
+        );
+        refused(
+            check_contract(&names(&[], &["wasi:http/incoming-handler@0.2.0", "run"])),
+            "does not export windlass:controller/handler, it exports wasi:http/incoming-handler@0.2.0, run",
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Counts how long a guest computes without waiting.
+//!
+//! The unit is CPU time of the thread, not wall time: a host that is short of CPU must
+//! not read as a guest that is out of control. Reading that clock is a system call, so
+//! it is read only at epoch ticks and only while a long computation is going on; the
+//! first tick of a stretch starts the measurement.
+//!
+//! Calling a host import that answers at once does not end a stretch, nor does the
+//! guest's own yielding: both can go on for ever. What ends it is progress that has a
+//! bound elsewhere: a finished call, or an API call sent.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The guest computed past its budget.
+#[derive(Debug, thiserror::Error)]
+#[error("CPU budget of {budget:?} exceeded")]
+pub(crate) struct CpuExceeded {
+    budget: Duration,
+}
+
+/// What to do at an epoch tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tick {
+    /// The stretch only begins: carry on.
+    First,
+    /// Let other tasks of the thread run.
+    Yield,
+}
+
+/// CPU time of one instance. Shared by the instance's store and the task that polls it,
+/// never used by two threads at once; atomics only because the borrow rules ask for it.
+#[derive(Debug)]
+pub(crate) struct CpuMeter {
+    budget: Duration,
+    in_stretch: AtomicBool,
+    spent_nanos: AtomicU64,
+    mark_nanos: AtomicU64,
+}
+
+impl CpuMeter {
+    pub(crate) fn new(budget: Duration) -> Self {
+        Self {
+            budget,
+            in_stretch: AtomicBool::new(false),
+            spent_nanos: AtomicU64::new(0),
+            mark_nanos: AtomicU64::new(0),
+        }
+    }
+
+    /// The instance is about to be polled, perhaps by another thread than last time.
+    pub(crate) fn resume(&self) {
+        if self.in_stretch.load(Ordering::Relaxed) {
+            self.mark_nanos.store(thread_cpu_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// The guest did something that ends a stretch.
+    pub(crate) fn progress(&self) {
+        self.in_stretch.store(false, Ordering::Relaxed);
+    }
+
+    /// An epoch tick reached the guest while it computed.
+    pub(crate) fn tick(&self) -> Result<Tick, CpuExceeded> {
+        self.tick_at(thread_cpu_nanos())
+    }
+
+    fn tick_at(&self, now_nanos: u64) -> Result<Tick, CpuExceeded> {
+        let mark_nanos = self.mark_nanos.swap(now_nanos, Ordering::Relaxed);
+        if !self.in_stretch.swap(true, Ordering::Relaxed) {
+            self.spent_nanos.store(0, Ordering::Relaxed);
+            return Ok(Tick::First);
+        }
+        let passed_nanos = now_nanos.saturating_sub(mark_nanos);
+        let spent_nanos = self.spent_nanos.fetch_add(passed_nanos, Ordering::Relaxed) + passed_nanos;
+        if Duration::from_nanos(spent_nanos) > self.budget {
+            return Err(CpuExceeded { budget: self.budget });
+        }
+        Ok(Tick::Yield)
+    }
+}
+
+fn thread_cpu_nanos() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // CPU time of a thread is neither negative nor beyond 584 years.
+    Duration::try_from(time).map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: u64 = 1_000_000;
+
+    fn meter() -> CpuMeter {
+        CpuMeter::new(Duration::from_millis(25))
+    }
+
+    #[test]
+    fn a_stretch_past_the_budget_is_refused() {
+        let meter = meter();
+        assert_eq!(meter.tick_at(10 * MILLISECOND).unwrap(), Tick::First);
+        assert_eq!(meter.tick_at(20 * MILLISECOND).unwrap(), Tick::Yield);
+        assert_eq!(meter.tick_at(30 * MILLISECOND).unwrap(), Tick::Yield);
+        assert_eq!(
+            meter.tick_at(40 * MILLISECOND).unwrap_err().to_string(),
+            "CPU budget of 25ms exceeded"
+        );
+    }
+
+    #[test]
+    fn progress_starts_a_new_stretch() {
+        let meter = meter();
+        for stretch in 0..10 {
+            let start = stretch * 1000 * MILLISECOND;
+            assert_eq!(meter.tick_at(start).unwrap(), Tick::First);
+            assert_eq!(meter.tick_at(start + 20 * MILLISECOND).unwrap(), Tick::Yield);
+            meter.progress();
+        }
+    }
+
+    #[test]
+    fn a_move_to_another_thread_is_not_counted() {
+        let meter = meter();
+        assert_eq!(meter.tick_at(u64::MAX / 2).unwrap(), Tick::First);
+        meter.resume();
+        assert_eq!(meter.tick().unwrap(), Tick::Yield);
+    }
+}
