@@ -1,2 +1,45 @@
-//! bin
-fn main(){}
+//! What a Makefile recipe cannot say: `cargo xtask <verb>`.
+
+mod bench;
+mod boundaries;
+mod guests;
+mod target;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask <verb>
+
+  guests [name…] [--out <folder>]   build guests and fixtures to components (default: all, to target/guests)
+  boundaries                        the crate map, and no source file outside the module tree
+  bench [name]                      run every benchmark, or one";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<()> {
+    match arguments.split_first() {
+        Some((verb, rest)) if verb == "guests" => guests::build(&guests::Args::parse(rest)?),
+        Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
+        Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
+        Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),
+        Some((verb, _)) => bail!("there is no verb `{verb}`\n{USAGE}"),
+        None => bail!("a verb is missing\n{USAGE}"),
+    }
+}
+
+/// The repository's root.
+fn root() -> Result<PathBuf> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Ok(here.parent().context("xtask lies in the repository")?.to_owned())
+}
