@@ -29,15 +29,24 @@ pub struct PatchError {
 
 impl PatchError {
     fn malformed(message: impl Into<String>) -> Self {
-        Self { code: 400, message: message.into() }
+        Self {
+            code: 400,
+            message: message.into(),
+        }
     }
 
     fn unprocessable(message: impl Into<String>) -> Self {
-        Self { code: 422, message: message.into() }
+        Self {
+            code: 422,
+            message: message.into(),
+        }
     }
 
     fn too_large(message: impl Into<String>) -> Self {
-        Self { code: 413, message: message.into() }
+        Self {
+            code: 413,
+            message: message.into(),
+        }
     }
 }
 
@@ -80,14 +89,17 @@ pub fn strategic(group: &str, kind: &str, doc: &mut Value, patch: &[u8]) -> Resu
 }
 
 fn decode_object(patch: &[u8]) -> Result<Map<String, Value>, PatchError> {
-    serde_json::from_slice(patch).map_err(|error| PatchError::malformed(format!("error decoding patch: {error}")))
+    serde_json::from_slice(patch)
+        .map_err(|error| PatchError::malformed(format!("error decoding patch: {error}")))
 }
 
 fn merge_members(doc: &mut Value, patch: Map<String, Value>) {
     if !doc.is_object() {
         *doc = Value::Object(Map::new());
     }
-    let Some(members) = doc.as_object_mut() else { return };
+    let Some(members) = doc.as_object_mut() else {
+        return;
+    };
     for (key, value) in patch {
         match value {
             Value::Null => drop(members.remove(&key)),

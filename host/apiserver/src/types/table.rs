@@ -29,6 +29,12 @@ pub fn row(_group: &str, _kind: &str, _object: &Value, _include: IncludeObject, 
 
 /// A whole Table, its list metadata empty for the caller to fill.
 #[must_use]
-pub fn render(_group: &str, _kind: &str, _objects: &[&Value], _include: IncludeObject, _now: Timestamp) -> Value {
+pub fn render(
+    _group: &str,
+    _kind: &str,
+    _objects: &[&Value],
+    _include: IncludeObject,
+    _now: Timestamp,
+) -> Value {
     Value::Null
 }

@@ -37,12 +37,18 @@ pub(crate) fn flag(value: &Value, path: &[&str]) -> bool {
 
 /// The list at a path, empty when absent.
 pub(crate) fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
-    at(value, path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    at(value, path)
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// The mutable items of the list at a path, empty when absent.
 pub(crate) fn list_mut<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut [Value] {
-    at_mut(value, path).and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default()
+    at_mut(value, path)
+        .and_then(Value::as_array_mut)
+        .map(Vec::as_mut_slice)
+        .unwrap_or_default()
 }
 
 /// The members at a path.
@@ -52,7 +58,10 @@ pub(crate) fn object<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Object> 
 
 /// The string pairs of a map such as labels.
 pub(crate) fn pairs<'a>(value: &'a Value, path: &[&str]) -> impl Iterator<Item = (&'a str, &'a str)> {
-    object(value, path).into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
+    object(value, path)
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
 }
 
 /// The members of a child object, created when absent or `null`.
@@ -86,7 +95,11 @@ pub(crate) fn default_text(object: &mut Object, key: &str, value: &str) {
 
 /// Sets a numeric member unless it is there and not zero: a value field's default.
 pub(crate) fn default_number(object: &mut Object, key: &str, value: i64) {
-    if object.get(key).and_then(Value::as_i64).is_none_or(|number| number == 0) {
+    if object
+        .get(key)
+        .and_then(Value::as_i64)
+        .is_none_or(|number| number == 0)
+    {
         object.insert(key.to_owned(), Value::from(value));
     }
 }

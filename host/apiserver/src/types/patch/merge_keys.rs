@@ -83,7 +83,11 @@ fn container_rule(property: &str) -> ListRule {
 
 fn pod_spec_rule(property: &str) -> ListRule {
     match property {
-        "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "imagePullSecrets"
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "volumes"
+        | "imagePullSecrets"
         | "schedulingGates" => ListRule::Map("name"),
         "hostAliases" => ListRule::Map("ip"),
         "topologySpreadConstraints" => ListRule::Map("topologyKey"),

@@ -61,7 +61,9 @@ impl Merger<'_> {
             return Ok(());
         }
         match (doc.get_mut(&key), value) {
-            (Some(Value::Object(current)), Value::Object(patch)) if !map_is_replaced(self.kind, parent, &key) => {
+            (Some(Value::Object(current)), Value::Object(patch))
+                if !map_is_replaced(self.kind, parent, &key) =>
+            {
                 self.map(current, patch, &key)
             }
             (Some(Value::Array(current)), Value::Array(patch)) => {
@@ -79,7 +81,13 @@ impl Merger<'_> {
     }
 
     /// Merges one list and puts it in the order of the patch.
-    fn list(&self, current: Vec<Value>, patch: Vec<Value>, rule: ListRule, property: &str) -> Result<Vec<Value>, PatchError> {
+    fn list(
+        &self,
+        current: Vec<Value>,
+        patch: Vec<Value>,
+        rule: ListRule,
+        property: &str,
+    ) -> Result<Vec<Value>, PatchError> {
         match rule {
             ListRule::Atomic => Ok(stripped(patch)),
             ListRule::Set => {
@@ -114,7 +122,9 @@ impl Merger<'_> {
                     current.retain(|item| item.get(key) != Some(wanted));
                 }
                 Some(Some("merge")) => {
-                    return Err(PatchError::unprocessable("merging lists cannot yet be specified in the patch"));
+                    return Err(PatchError::unprocessable(
+                        "merging lists cannot yet be specified in the patch",
+                    ));
                 }
                 Some(other) => return Err(unknown_directive(other)),
             }
@@ -126,7 +136,11 @@ impl Merger<'_> {
         let patch_order = identities(&items, key);
         for mut item in items {
             let wanted = key_of(&item, key)?;
-            match current.iter_mut().find(|item| item.get(key) == Some(wanted)).and_then(Value::as_object_mut) {
+            match current
+                .iter_mut()
+                .find(|item| item.get(key) == Some(wanted))
+                .and_then(Value::as_object_mut)
+            {
                 Some(existing) => self.map(existing, into_members(item)?, property)?,
                 None => {
                     strip_directives(&mut item);
@@ -139,12 +153,19 @@ impl Merger<'_> {
 
     /// Merges the lists that come with an order, and removes them from the patch.
     fn ordered_lists(&self, doc: &mut Members, patch: &mut Members, parent: &str) -> Result<(), PatchError> {
-        let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(SET_ORDER)).cloned().collect();
+        let directives: Vec<String> = patch
+            .keys()
+            .filter(|key| key.starts_with(SET_ORDER))
+            .cloned()
+            .collect();
         for directive in directives {
-            let (Some(order), Some(property)) = (patch.remove(&directive), directive.strip_prefix(SET_ORDER)) else {
+            let (Some(order), Some(property)) = (patch.remove(&directive), directive.strip_prefix(SET_ORDER))
+            else {
                 continue;
             };
-            let Value::Array(order) = order else { return Err(bad_order_format()) };
+            let Value::Array(order) = order else {
+                return Err(bad_order_format());
+            };
             let rule = list_rule(self.group, self.kind, parent, property);
             let changes = match patch.remove(property) {
                 None => None,
@@ -157,7 +178,10 @@ impl Merger<'_> {
                 Some(_) => return Err(bad_order_format()),
             };
             check_order(changes.as_deref().unwrap_or_default(), &order, rule.key())?;
-            let current = doc.get_mut(property).and_then(Value::as_array_mut).map(std::mem::take);
+            let current = doc
+                .get_mut(property)
+                .and_then(Value::as_array_mut)
+                .map(std::mem::take);
             if current.is_none() && changes.is_none() {
                 continue;
             }
@@ -167,7 +191,10 @@ impl Merger<'_> {
                 (Some(list), None) => list,
                 (None, changes) => stripped(changes.unwrap_or_default()),
             };
-            doc.insert(property.to_owned(), Value::Array(in_order(merged, &order, &server_order, rule.key())));
+            doc.insert(
+                property.to_owned(),
+                Value::Array(in_order(merged, &order, &server_order, rule.key())),
+            );
         }
         Ok(())
     }
@@ -203,7 +230,11 @@ fn delete_scalars(doc: &mut Members, property: &str, values: &Value) -> Result<(
 
 /// The part of an item that identifies it: its key member, or all of a scalar.
 fn identity<'a>(item: &'a Value, key: &str) -> &'a Value {
-    if key.is_empty() { item } else { item.get(key).unwrap_or(item) }
+    if key.is_empty() {
+        item
+    } else {
+        item.get(key).unwrap_or(item)
+    }
 }
 
 fn identities(items: &[Value], key: &str) -> Vec<Value> {
@@ -220,8 +251,9 @@ fn position(order: &[Value], item: &Value, key: &str) -> Option<usize> {
 /// Where the two interleave, a server-only item goes first only if the
 /// document had it before the patch's item.
 fn in_order(merged: Vec<Value>, patch_order: &[Value], server_order: &[Value], key: &str) -> Vec<Value> {
-    let (mut patched, mut others): (Vec<_>, Vec<_>) =
-        merged.into_iter().partition(|item| position(patch_order, item, key).is_some());
+    let (mut patched, mut others): (Vec<_>, Vec<_>) = merged
+        .into_iter()
+        .partition(|item| position(patch_order, item, key).is_some());
     patched.sort_by_key(|item| position(patch_order, item, key));
     others.sort_by_key(|item| position(server_order, item, key));
     let mut ordered = Vec::with_capacity(patched.len() + others.len());
@@ -282,7 +314,8 @@ fn strip_directives(value: &mut Value) -> bool {
 
 /// Whether a list item is nothing but `{"$patch": …}`, which speaks of the list.
 fn is_bare_directive(item: &Value) -> bool {
-    item.as_object().is_some_and(|members| members.len() == 1 && members.contains_key(DIRECTIVE))
+    item.as_object()
+        .is_some_and(|members| members.len() == 1 && members.contains_key(DIRECTIVE))
 }
 
 fn stripped(items: Vec<Value>) -> Vec<Value> {
@@ -301,12 +334,17 @@ fn key_of<'a>(item: &'a Value, key: &str) -> Result<&'a Value, PatchError> {
 fn into_members(item: Value) -> Result<Members, PatchError> {
     match item {
         Value::Object(members) => Ok(members),
-        other => Err(PatchError::unprocessable(format!("expected a map in the patch, found {other}"))),
+        other => Err(PatchError::unprocessable(format!(
+            "expected a map in the patch, found {other}"
+        ))),
     }
 }
 
 fn unknown_directive(directive: Option<&str>) -> PatchError {
-    PatchError::unprocessable(format!("unknown patch type \"{}\" in map", directive.unwrap_or_default()))
+    PatchError::unprocessable(format!(
+        "unknown patch type \"{}\" in map",
+        directive.unwrap_or_default()
+    ))
 }
 
 fn bad_retain_keys() -> PatchError {

@@ -106,7 +106,10 @@ fn a_patch_against_its_own_order_is_refused() {
                              "containers": [{"name": "b"}, {"name": "a"}]}});
     let error = strategic("", "Pod", &mut doc, patch.to_string().as_bytes()).unwrap_err();
     assert_eq!(error.code, 400);
-    assert!(error.message.contains("doesn't match $setElementOrder list"), "{error}");
+    assert!(
+        error.message.contains("doesn't match $setElementOrder list"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -122,7 +125,10 @@ fn retain_keys_clears_the_other_members() {
     let patch = strategy(j!({"$retainKeys": ["type"], "other": 1}));
     assert_eq!(
         strategic("apps", "Deployment", &mut doc, patch.to_string().as_bytes()),
-        Err(PatchError { code: 400, message: "invalid patch format of retainKeys".to_owned() })
+        Err(PatchError {
+            code: 400,
+            message: "invalid patch format of retainKeys".to_owned()
+        })
     );
 }
 
@@ -156,8 +162,12 @@ fn tolerations_taints_and_commands_are_atomic() {
         j!({"spec": {"taints": [{"key": "b", "effect": "NoSchedule"}]}}),
         j!({"spec": {"taints": [{"key": "b", "effect": "NoSchedule"}]}}),
     );
-    check("Pod", pod(j!([{"name": "a", "args": ["x"]}])), pod(j!([{"name": "a", "args": ["y"]}])),
-        pod(j!([{"name": "a", "args": ["y"]}])));
+    check(
+        "Pod",
+        pod(j!([{"name": "a", "args": ["x"]}])),
+        pod(j!([{"name": "a", "args": ["y"]}])),
+        pod(j!([{"name": "a", "args": ["y"]}])),
+    );
 }
 
 #[test]
@@ -196,7 +206,10 @@ fn an_item_without_its_merge_key_is_refused() {
     let patch = pod(j!([{"image": "x"}]));
     let error = strategic("", "Pod", &mut doc, patch.to_string().as_bytes()).unwrap_err();
     assert_eq!(error.code, 422);
-    assert_eq!(error.message, r#"map: {"image":"x"} does not contain declared merge key: name"#);
+    assert_eq!(
+        error.message,
+        r#"map: {"image":"x"} does not contain declared merge key: name"#
+    );
 }
 
 #[test]
@@ -205,7 +218,12 @@ fn json_patch_follows_rfc_6902() {
     json(&mut doc, br#"[{"op":"test","path":"/spec/replicas","value":1},{"op":"replace","path":"/spec/replicas","value":3}]"#)
         .unwrap();
     assert_eq!(doc, j!({"spec": {"replicas": 3}}));
-    assert_eq!(json(&mut doc, br#"[{"op":"remove","path":"/nothing"}]"#).unwrap_err().code, 422);
+    assert_eq!(
+        json(&mut doc, br#"[{"op":"remove","path":"/nothing"}]"#)
+            .unwrap_err()
+            .code,
+        422
+    );
     assert_eq!(json(&mut doc, b"{}").unwrap_err().code, 400);
 }
 
@@ -215,9 +233,19 @@ fn json_patches_have_limits() {
     let operations = vec![j!({"op": "test", "path": "/b", "value": 1}); 10_001];
     let error = json(&mut doc, Value::Array(operations).to_string().as_bytes()).unwrap_err();
     assert_eq!(error.code, 413);
-    assert_eq!(error.message, "The allowed maximum operations in a JSON patch is 10000, got 10001");
-    let bomb: Vec<Value> = (0..40).map(|n| j!({"op": "copy", "from": "", "path": format!("/c{n}")})).collect();
-    assert_eq!(json(&mut doc, Value::Array(bomb).to_string().as_bytes()).unwrap_err().code, 413);
+    assert_eq!(
+        error.message,
+        "The allowed maximum operations in a JSON patch is 10000, got 10001"
+    );
+    let bomb: Vec<Value> = (0..40)
+        .map(|n| j!({"op": "copy", "from": "", "path": format!("/c{n}")}))
+        .collect();
+    assert_eq!(
+        json(&mut doc, Value::Array(bomb).to_string().as_bytes())
+            .unwrap_err()
+            .code,
+        413
+    );
 }
 
 #[test]
@@ -246,11 +274,16 @@ fn diff(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<String, Value
 
 /// Documents without nulls, which a merge patch cannot express.
 fn documents() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), "[a-c]{0,2}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-c]{0,2}".prop_map(Value::from)
+    ];
     let tree = leaf.prop_recursive(4, 32, 5, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("[a-e]", inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map("[a-e]", inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     });
     prop::collection::btree_map("[a-e]", tree, 0..5).prop_map(|map| Value::Object(map.into_iter().collect()))
