@@ -31,7 +31,7 @@ pub fn keys(rule: &EnqueueRule, on: EventKinds, delta: &Delta, siblings: &dyn Ob
     }
     match rule {
         EnqueueRule::None | EnqueueRule::Mapper => {}
-        EnqueueRule::SelfKey => keys.push(delta.object.key()),
+        EnqueueRule::SelfKey => keys.push(delta.object.key().clone()),
         EnqueueRule::Owner { group, kind, orphans } => {
             let old = delta.old.as_deref();
             for object in std::iter::once(&*delta.object).chain(old) {
@@ -65,9 +65,15 @@ fn is_unchanged(delta: &Delta) -> bool {
     delta.kind == DeltaKind::Updated && !delta.initial && same && version != 0
 }
 
-fn push_owner(keys: &mut Keys, object: &Object, owner: Option<ControllerRef<'_>>) {
+fn push_owner(keys: &mut Keys, object: &Object, owner: Option<&ControllerRef>) {
     if let Some(owner) = owner {
-        push(keys, ObjectKey::new(object.namespace(), owner.name));
+        push(
+            keys,
+            ObjectKey {
+                namespace: object.key().namespace.clone(),
+                name: owner.name.clone(),
+            },
+        );
     }
 }
 
@@ -94,7 +100,7 @@ fn may_be_adopted(delta: &Delta) -> bool {
 }
 
 fn push_adopters(keys: &mut Keys, orphan: &Object, siblings: &dyn ObjectReader) {
-    let candidates = match siblings.list(ADOPTERS, Some(orphan.namespace()), "") {
+    let candidates = match siblings.list(ADOPTERS, Some(&orphan.key().namespace), "") {
         Ok(candidates) => candidates,
         Err(error) => {
             tracing::warn!(%error, "cannot look for objects that might adopt an orphan");
@@ -105,7 +111,7 @@ fn push_adopters(keys: &mut Keys, orphan: &Object, siblings: &dyn ObjectReader) 
     for candidate in candidates {
         let selector = selector_of(&candidate).filter(|selector| !selector.is_empty());
         if selector.is_some_and(|selector| selector.matches(&labels)) {
-            push(keys, candidate.key());
+            push(keys, candidate.key().clone());
         }
     }
 }

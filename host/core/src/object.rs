@@ -1,39 +1,37 @@
-//! One API object as the host keeps it: compact JSON bytes plus an index into them.
+//! One API object as the host keeps it: compact JSON bytes plus a parsed envelope.
 //!
-//! An [`Object`] stores no string twice: name, namespace, UID, labels and controlling
-//! owner are ranges of its body. Only a body that spells one of them with JSON escapes
-//! gets a decoded copy beside it. Everything beyond the metadata is skipped, not parsed.
-//!
-//! Promises: the bytes are kept as given; accessors never fail and never allocate unless
-//! they say so. Pruning is not done here: whoever fills a cache decides what to keep.
+//! Promises: the bytes are kept as given, and everything beyond the metadata is skipped,
+//! not parsed. Pruning is not done here: whoever fills a cache decides what to keep.
 
-mod envelope;
 mod labels;
 
-use std::ops::Range;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserialize;
+use smol_str::SmolStr;
 
 pub use self::labels::Labels;
 use crate::key::ObjectKey;
 
 /// The controlling owner of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ControllerRef<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerRef {
     /// Such as `apps/v1`.
-    pub api_version: &'a str,
+    pub api_version: SmolStr,
     /// Such as `ReplicaSet`.
-    pub kind: &'a str,
+    pub kind: SmolStr,
     /// Name.
-    pub name: &'a str,
+    pub name: SmolStr,
     /// UID.
-    pub uid: &'a str,
+    pub uid: SmolStr,
 }
 
-impl<'a> ControllerRef<'a> {
+impl ControllerRef {
     /// The API group of the owner; empty for the core group.
     #[must_use]
-    pub fn group(&self) -> &'a str {
+    pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
@@ -44,140 +42,155 @@ impl<'a> ControllerRef<'a> {
     }
 }
 
-/// An API object: its bytes and where in them the host finds what it needs itself.
+/// What the host itself needs to know of an object. Shared, so that a cache that keeps
+/// bodies in another form can hand out objects without parsing them again.
+#[derive(Clone, Debug)]
+pub struct ObjectMeta {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// Empty if the object has none.
+    pub uid: SmolStr,
+    /// 0 if absent.
+    pub resource_version: u64,
+    /// Whether it has a deletion timestamp.
+    pub deleting: bool,
+    /// The owner with `controller: true`; siblings may share it.
+    pub controller: Option<Arc<ControllerRef>>,
+}
+
+/// An API object: its bytes and its envelope.
 #[derive(Clone, Debug)]
 pub struct Object {
+    meta: Arc<ObjectMeta>,
     body: Bytes,
-    /// The strings below, decoded, when the body spells one of them with escapes.
-    decoded: Option<Box<str>>,
-    resource_version: u64,
-    name: Span,
-    namespace: Span,
-    uid: Span,
-    /// Raw JSON of `metadata.labels`; empty without labels.
-    labels: Span,
-    controller: Option<ControllerSpans>,
-    deleting: bool,
-}
-
-/// A range of the body, or of the decoded strings. 8 bytes instead of the 16 of a
-/// `Range<usize>`: there is one per string of every cached object.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct ControllerSpans {
-    api_version: Span,
-    kind: Span,
-    name: Span,
-    uid: Span,
 }
 
 /// The bytes are not an API object.
 #[derive(Debug, thiserror::Error)]
-pub enum ParseObjectError {
-    /// Not JSON, no `metadata.name`, or metadata of the wrong types.
-    #[error("not an API object: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Longer than 4 GiB.
-    #[error("not an API object: {0} bytes are more than any server stores")]
-    TooLong(usize),
+#[error("not an API object: {0}")]
+pub struct ParseObjectError(#[from] serde_json::Error);
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    uid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    resource_version: Cow<'a, str>,
+    #[serde(default)]
+    deletion_timestamp: Option<serde::de::IgnoredAny>,
+    #[serde(borrow, default)]
+    owner_references: Option<Vec<OwnerReference<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnerReference<'a> {
+    #[serde(borrow)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(default)]
+    controller: Option<bool>,
 }
 
 impl Object {
-    /// Parses the metadata of an object and keeps its bytes as they are.
+    /// Parses the envelope of an object and keeps its bytes as they are.
     ///
     /// # Errors
     /// When the bytes are not JSON or have no `metadata.name`.
     pub fn parse(body: Bytes) -> Result<Self, ParseObjectError> {
-        envelope::parse(body)
+        let envelope: Envelope<'_> = serde_json::from_slice(&body)?;
+        let metadata = envelope.metadata;
+        let controller = metadata
+            .owner_references
+            .unwrap_or_default()
+            .into_iter()
+            .find(|owner| owner.controller == Some(true))
+            .map(|owner| {
+                Arc::new(ControllerRef {
+                    api_version: owner.api_version.into(),
+                    kind: owner.kind.into(),
+                    name: owner.name.into(),
+                    uid: owner.uid.into(),
+                })
+            });
+        let meta = ObjectMeta {
+            key: ObjectKey {
+                namespace: metadata.namespace.into(),
+                name: metadata.name.into(),
+            },
+            uid: metadata.uid.into(),
+            resource_version: metadata.resource_version.parse().unwrap_or(0),
+            deleting: metadata.deletion_timestamp.is_some(),
+            controller,
+        };
+        Ok(Self {
+            meta: Arc::new(meta),
+            body,
+        })
     }
 
-    /// Namespace and name, as a key of its own. May allocate for a name of more than
-    /// 23 bytes; [`Object::name`] and [`Object::namespace`] never do.
+    /// Joins an envelope with the body it was read from.
     #[must_use]
-    pub fn key(&self) -> ObjectKey {
-        ObjectKey::new(self.namespace(), self.name())
+    pub fn from_parts(meta: Arc<ObjectMeta>, body: Bytes) -> Self {
+        Self { meta, body }
     }
 
-    /// Name.
+    /// Namespace and name.
     #[must_use]
-    pub fn name(&self) -> &str {
-        self.text(self.name)
-    }
-
-    /// Namespace; empty for cluster-scoped objects.
-    #[must_use]
-    pub fn namespace(&self) -> &str {
-        self.text(self.namespace)
+    pub fn key(&self) -> &ObjectKey {
+        &self.meta.key
     }
 
     /// UID; empty if the object has none.
     #[must_use]
     pub fn uid(&self) -> &str {
-        self.text(self.uid)
+        &self.meta.uid
     }
 
     /// Resource version as a number, as clients may compare it since Kubernetes 1.35; 0 if absent.
     #[must_use]
     pub fn resource_version(&self) -> u64 {
-        self.resource_version
+        self.meta.resource_version
     }
 
     /// Whether it has a deletion timestamp.
     #[must_use]
     pub fn deleting(&self) -> bool {
-        self.deleting
+        self.meta.deleting
     }
 
     /// The owner with `controller: true`.
     #[must_use]
-    pub fn controller(&self) -> Option<ControllerRef<'_>> {
-        self.controller.map(|spans| ControllerRef {
-            api_version: self.text(spans.api_version),
-            kind: self.text(spans.kind),
-            name: self.text(spans.name),
-            uid: self.text(spans.uid),
-        })
+    pub fn controller(&self) -> Option<&ControllerRef> {
+        self.meta.controller.as_deref()
     }
 
-    /// Labels, read anew from the body at each call.
+    /// Labels, read anew from the body at each call, and no further than they stand in it.
     #[must_use]
     pub fn labels(&self) -> Labels<'_> {
-        Labels::parse(self.body.get(self.labels.range()).unwrap_or_default())
+        Labels::of_body(&self.body)
     }
 
     /// JSON bytes of the object, as far as the cache keeps it.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         &self.body
-    }
-
-    /// Bytes of memory this object takes, its body included, without the allocator's own.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        size_of::<Self>() + self.body.len() + self.decoded.as_ref().map_or(0, |decoded| decoded.len())
-    }
-
-    fn text(&self, span: Span) -> &str {
-        let source = self
-            .decoded
-            .as_ref()
-            .map_or(self.body.as_ref(), |decoded| decoded.as_bytes());
-        // Spans are made from strings, so neither step can fail.
-        source
-            .get(span.range())
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-            .unwrap_or_default()
     }
 }
 

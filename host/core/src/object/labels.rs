@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use smallvec::SmallVec;
 
 /// Labels in the order in which the object has them. Most objects have few, so a lookup
@@ -13,14 +13,15 @@ use smallvec::SmallVec;
 pub struct Labels<'a>(SmallVec<[(Cow<'a, str>, Cow<'a, str>); 6]>);
 
 impl<'a> Labels<'a> {
-    /// Reads a JSON object of strings. Anything else has no labels.
-    pub(super) fn parse(json: &'a [u8]) -> Self {
-        if json.is_empty() {
-            return Self::default();
-        }
-        serde_json::Deserializer::from_slice(json)
-            .deserialize_map(LabelsVisitor)
-            .unwrap_or_default()
+    /// Reads `metadata.labels` of an object. A body without any, or one that is not an
+    /// object, has no labels.
+    #[must_use]
+    pub fn of_body(body: &'a [u8]) -> Self {
+        let mut labels = Self::default();
+        // Whether the walk ends in an error does not matter: it ends in one on success.
+        let _ =
+            serde_json::Deserializer::from_slice(body).deserialize_map(BodyVisitor { found: &mut labels });
+        labels
     }
 
     /// The value of a label.
@@ -55,13 +56,54 @@ impl<'a> Labels<'a> {
     }
 }
 
+/// A string that is borrowed where it has no escapes. `Cow` on its own always copies.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    labels: Option<Labels<'a>>,
+}
+
+/// Walks an object up to its metadata. Serde knows no way to stop early but an error.
+struct BodyVisitor<'o, 'de> {
+    found: &'o mut Labels<'de>,
+}
+
+impl<'de> Visitor<'de> for BodyVisitor<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an API object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(key)) = map.next_key()? {
+            if key == "metadata" {
+                *self.found = map.next_value::<Metadata<'de>>()?.labels.unwrap_or_default();
+                return Err(A::Error::custom("found"));
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LabelsVisitor)
+    }
+}
+
 struct LabelsVisitor;
 
 impl<'de> Visitor<'de> for LabelsVisitor {
     type Value = Labels<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("labels")
+        f.write_str("a map of labels")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -70,16 +112,5 @@ impl<'de> Visitor<'de> for LabelsVisitor {
             labels.0.push((key, value));
         }
         Ok(labels)
-    }
-}
-
-/// A string that is borrowed where it has no escapes. `Cow` on its own always copies.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-impl Text<'_> {
-    pub(super) fn is_owned(&self) -> bool {
-        matches!(self.0, Cow::Owned(_))
     }
 }
