@@ -5,12 +5,11 @@ use std::fmt;
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use smallvec::SmallVec;
 
 /// Labels in the order in which the object has them. Most objects have few, so a lookup
 /// is a walk.
 #[derive(Clone, Debug, Default)]
-pub struct Labels<'a>(SmallVec<[(Cow<'a, str>, Cow<'a, str>); 6]>);
+pub struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Labels<'a> {
     /// Reads `metadata.labels` of an object. A body without any, or one that is not an
@@ -91,7 +90,7 @@ impl<'de> Visitor<'de> for BodyVisitor<'_, 'de> {
     }
 }
 
-impl<'de> Deserialize<'de> for Labels<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Labels<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(LabelsVisitor)
     }
