@@ -1,1 +1,33 @@
-//! cluster
+//! Everything that talks to an API server: the client, discovery, reflectors, caches,
+//! shared informers and the event recorder.
+//!
+//! Promises: any number of subscribers share one list and watch per resource; every
+//! change reaches them in order, deletes in a watch gap included; an object is kept
+//! once, without `managedFields`; no call of a guest is retried behind its back.
+//! Deliberately not here: queues, leadership and anything that knows a Wasm engine.
+
+pub mod cache;
+pub mod client;
+pub mod connect;
+mod discovered;
+pub mod discovery;
+mod informer;
+pub mod lister;
+pub mod module_client;
+pub mod recorder;
+pub mod registry;
+pub mod subscription;
+
+mod backoff;
+mod correlator;
+mod frame;
+mod index;
+mod json;
+mod pack;
+mod prune;
+mod queue;
+mod reflector;
+mod steps;
+mod store;
+mod token_bucket;
+mod url;

@@ -1,0 +1,366 @@
+//! One shared informer: a cache, and who is to be told what changes in it.
+//!
+//! Promises: a change enters the cache and every subscriber's queue in one step, so that a
+//! subscriber that joins meanwhile misses nothing and sees nothing twice; subscribers get
+//! the present content first. Deliberately not here: how changes come about
+//! ([`crate::reflector`]) and how many informers there are ([`crate::registry`]).
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::{Mutex, RwLock};
+use smol_str::SmolStr;
+use tokio::sync::Notify;
+use windlass_core::key::{Resource, ResourceInfo};
+use windlass_core::manifest::{View, WatchId};
+use windlass_core::object::ObjectMeta;
+use windlass_core::seams::DeltaKind;
+use windlass_core::selector::Selector;
+
+use crate::cache::Cache;
+use crate::prune::Projection;
+use crate::queue::{Change, Queue};
+use crate::store::{SameVersion, Stored, Upserted};
+
+/// What one subscriber wants of an informer.
+pub(crate) struct Attachment {
+    pub(crate) watch: WatchId,
+    pub(crate) queue: Arc<Queue>,
+    /// Unset: every object.
+    pub(crate) selector: Option<Selector>,
+    pub(crate) view: View,
+    pub(crate) index_paths: Vec<SmolStr>,
+    pub(crate) old_bodies: bool,
+    pub(crate) patience: Patience,
+}
+
+impl Attachment {
+    /// The same wishes towards another informer.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            watch: self.watch,
+            queue: Arc::clone(&self.queue),
+            selector: self.selector.clone(),
+            view: self.view.clone(),
+            index_paths: self.index_paths.clone(),
+            old_bodies: self.old_bodies,
+            patience: self.patience,
+        }
+    }
+}
+
+/// What a resource that cannot be listed means for whoever waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It is waited for.
+    Endless,
+    /// It counts as synced: one broken extension server must not stop the garbage collector.
+    UntilFailure,
+}
+
+/// Names an attachment.
+pub(crate) type AttachmentId = u64;
+
+struct Attached {
+    id: AttachmentId,
+    wants: Attachment,
+    state: Delivery,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    /// Waits for content that holds what it wants.
+    Waiting,
+    /// Waits, but no longer holds its subscription up.
+    Excused,
+    /// Has the content and gets the changes.
+    Live,
+}
+
+#[derive(Default)]
+struct Hub {
+    attached: Vec<Attached>,
+    last_id: AttachmentId,
+    /// How much of each object the cache holds; nothing before the first list.
+    listed: Option<Projection>,
+}
+
+/// How an informer fares, for readiness, metrics and the status page.
+#[derive(Clone, Debug)]
+pub struct InformerStatus {
+    /// What it watches.
+    pub resource: Resource,
+    /// Whether its first list is complete.
+    pub synced: bool,
+    /// Objects cached.
+    pub objects: usize,
+    /// Bytes of bodies and envelopes.
+    pub bytes: usize,
+    /// Latest resource version seen.
+    pub revision: u64,
+    /// How many watches of modules share it.
+    pub subscribers: usize,
+    /// Lists completed.
+    pub lists: u64,
+    /// Watches opened.
+    pub watches: u64,
+    /// What its last request failed of; nothing since one succeeded.
+    pub last_error: Option<String>,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) lists: u64,
+    pub(crate) watches: u64,
+    pub(crate) last_error: Option<String>,
+}
+
+/// See the module's documentation.
+pub(crate) struct Informer {
+    resource: Resource,
+    source: OnceLock<Arc<ResourceInfo>>,
+    cache: Arc<Cache>,
+    hub: Mutex<Hub>,
+    view_changed: Notify,
+    counters: RwLock<Counters>,
+}
+
+impl Informer {
+    pub(crate) fn new(resource: Resource) -> Self {
+        Self {
+            resource,
+            source: OnceLock::new(),
+            cache: Arc::default(),
+            hub: Mutex::default(),
+            view_changed: Notify::new(),
+            counters: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    pub(crate) fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    /// The resource as discovery describes it; known before anything is cached.
+    pub(crate) fn source(&self) -> Arc<ResourceInfo> {
+        Arc::clone(self.source.get_or_init(|| {
+            Arc::new(ResourceInfo { resource: self.resource.clone(), kind: SmolStr::default(), namespaced: true })
+        }))
+    }
+
+    pub(crate) fn set_source(&self, source: ResourceInfo) {
+        let _ = self.source.set(Arc::new(source));
+    }
+
+    pub(crate) fn status(&self) -> InformerStatus {
+        let (subscribers, synced) = {
+            let hub = self.hub.lock();
+            (hub.attached.len(), hub.listed.is_some())
+        };
+        let counters = self.counters.read();
+        InformerStatus {
+            resource: self.resource.clone(),
+            synced,
+            objects: self.cache.len(),
+            bytes: self.cache.bytes(),
+            revision: self.cache.observed_revision(),
+            subscribers,
+            lists: counters.lists,
+            watches: counters.watches,
+            last_error: counters.last_error.clone(),
+        }
+    }
+
+    pub(crate) fn count(&self, update: impl FnOnce(&mut Counters)) {
+        update(&mut self.counters.write());
+    }
+
+    /// Resolves when the cache has to hold more of each object than it does.
+    pub(crate) async fn view_changed(&self) {
+        self.view_changed.notified().await;
+    }
+
+    /// Adds a subscriber, which gets the present content as soon as it holds what the
+    /// subscriber wants to see.
+    pub(crate) fn attach(self: &Arc<Self>, wants: Attachment) -> AttachmentId {
+        wants.queue.expect_sync();
+        for path in &wants.index_paths {
+            self.cache.add_path_index(path);
+        }
+        let mut hub = self.hub.lock();
+        hub.last_id += 1;
+        let id = hub.last_id;
+        let mut attached = Attached { id, wants, state: Delivery::Waiting };
+        if hub.listed.as_ref().is_some_and(|listed| covers(listed, &attached.wants)) {
+            self.go_live(&mut attached);
+        } else {
+            self.view_changed.notify_one();
+        }
+        hub.attached.push(attached);
+        id
+    }
+
+    /// Takes a subscriber off, which gets the end of everything it was told of.
+    pub(crate) fn detach_and_forget(self: &Arc<Self>, id: AttachmentId) {
+        let mut hub = self.hub.lock();
+        let Some(attached) = hub.take(id) else { return };
+        if attached.state == Delivery::Live {
+            let gone = self.cache.snapshot().into_iter().map(|stored| Change::new(DeltaKind::Deleted, stored));
+            self.send_selected(&attached, gone);
+        }
+        attached.finish_waiting();
+    }
+
+    /// Takes off a subscriber that listens no more.
+    pub(crate) fn detach(&self, id: AttachmentId) {
+        self.hub.lock().take(id);
+    }
+
+    /// What the cache should hold of each object.
+    pub(crate) fn wanted_projection(&self) -> Projection {
+        let mut projection = Projection::METADATA;
+        for attached in &self.hub.lock().attached {
+            let wants = &attached.wants;
+            projection.include(&wants.view, wants.index_paths.iter().map(SmolStr::as_str));
+        }
+        projection
+    }
+
+    /// Whether a list through this view has to replace bodies of versions already cached.
+    pub(crate) fn same_version(&self, projection: &Projection) -> SameVersion {
+        match &self.hub.lock().listed {
+            Some(listed) if listed != projection => SameVersion::Refresh,
+            _ => SameVersion::Keep,
+        }
+    }
+
+    /// Caches an object and tells who wants to know.
+    pub(crate) fn store(self: &Arc<Self>, meta: ObjectMeta, body: &[u8], same_version: SameVersion, initial: bool) {
+        let hub = self.hub.lock();
+        let change = |kind, new, old| Change { kind, new, old, initial };
+        match self.cache.upsert(meta, body, same_version) {
+            Upserted::Unchanged => {}
+            Upserted::Added(new) => self.send(&hub, &change(DeltaKind::Added, new, None)),
+            Upserted::Updated { old, new } => self.send(&hub, &change(DeltaKind::Updated, new, Some(old))),
+            Upserted::Replaced { old, new } => {
+                self.send(&hub, &change(DeltaKind::Deleted, old, None));
+                self.send(&hub, &change(DeltaKind::Added, new, None));
+            }
+        }
+    }
+
+    /// Takes an object out, in the state given, and tells who wants to know.
+    pub(crate) fn delete(self: &Arc<Self>, meta: ObjectMeta, body: &[u8]) {
+        let hub = self.hub.lock();
+        if let Some(last) = self.cache.delete(meta, body) {
+            self.send(&hub, &Change::new(DeltaKind::Deleted, last));
+        }
+    }
+
+    /// A list is complete: what it did not hold is gone, and who waited for it goes live.
+    pub(crate) fn end_list(self: &Arc<Self>, projection: &Projection, revision: u64) {
+        let mut hub = self.hub.lock();
+        for gone in self.cache.end_list() {
+            self.send(&hub, &Change { kind: DeltaKind::Deleted, new: gone, old: None, initial: true });
+        }
+        self.cache.advance(revision);
+        hub.listed = Some(projection.clone());
+        for attached in &mut hub.attached {
+            if attached.state != Delivery::Live && covers(projection, &attached.wants) {
+                self.go_live(attached);
+            }
+            attached.wants.queue.tick();
+        }
+    }
+
+    /// Everything up to this version is cached.
+    pub(crate) fn advance(&self, revision: u64) {
+        let hub = self.hub.lock();
+        self.cache.advance(revision);
+        hub.attached.iter().for_each(|attached| attached.wants.queue.tick());
+    }
+
+    /// Delivers everything cached once more.
+    pub(crate) fn resync(self: &Arc<Self>) {
+        let hub = self.hub.lock();
+        for stored in self.cache.snapshot() {
+            let old = Some(Arc::clone(&stored));
+            self.send(&hub, &Change { kind: DeltaKind::Updated, new: stored, old, initial: true });
+        }
+    }
+
+    /// A list failed: whoever has limited patience waits no longer.
+    pub(crate) fn failed(self: &Arc<Self>, error: &str) {
+        self.count(|counters| counters.last_error = Some(error.to_owned()));
+        for attached in &mut self.hub.lock().attached {
+            if attached.state == Delivery::Waiting && attached.wants.patience == Patience::UntilFailure {
+                attached.state = Delivery::Excused;
+                attached.wants.queue.push_synced();
+            }
+        }
+    }
+
+    fn go_live(self: &Arc<Self>, attached: &mut Attached) {
+        let present = self.cache.snapshot().into_iter();
+        self.send_selected(attached, present.map(|stored| Change { initial: true, ..Change::new(DeltaKind::Added, stored) }));
+        attached.finish_waiting();
+        attached.state = Delivery::Live;
+    }
+
+    fn send(self: &Arc<Self>, hub: &Hub, change: &Change) {
+        for attached in hub.attached.iter().filter(|attached| attached.state == Delivery::Live) {
+            self.send_selected(attached, std::iter::once(change.clone()));
+        }
+    }
+
+    fn send_selected(self: &Arc<Self>, attached: &Attached, changes: impl Iterator<Item = Change>) {
+        let wants = &attached.wants;
+        match &wants.selector {
+            None => wants.queue.push(wants.watch, wants.old_bodies, self, changes),
+            Some(selector) => {
+                let dictionary = self.cache.dictionary();
+                let selected = changes.filter_map(|change| selected(selector, &dictionary, change));
+                wants.queue.push(wants.watch, wants.old_bodies, self, selected);
+            }
+        }
+    }
+}
+
+impl Hub {
+    fn take(&mut self, id: AttachmentId) -> Option<Attached> {
+        let position = self.attached.iter().position(|attached| attached.id == id)?;
+        Some(self.attached.remove(position))
+    }
+}
+
+impl Attached {
+    fn finish_waiting(&self) {
+        if self.state == Delivery::Waiting {
+            self.wants.queue.push_synced();
+        }
+    }
+}
+
+fn covers(listed: &Projection, wants: &Attachment) -> bool {
+    let mut wider = listed.clone();
+    wider.include(&wants.view, wants.index_paths.iter().map(SmolStr::as_str));
+    wider == *listed
+}
+
+/// A change as it looks through a selector: objects come and go with their labels.
+fn selected(selector: &Selector, dictionary: &[u8], change: Change) -> Option<Change> {
+    let matches = |stored: &Arc<Stored>| selector.matches(&stored.object(dictionary).labels());
+    let now = matches(&change.new);
+    let before = change.old.as_ref().map(matches);
+    match (change.kind, before, now) {
+        (DeltaKind::Updated, Some(false), true) => Some(Change { kind: DeltaKind::Added, old: None, ..change }),
+        (DeltaKind::Updated, Some(true), false) => Some(Change { kind: DeltaKind::Deleted, old: None, ..change }),
+        (_, _, true) => Some(change),
+        // The last state a server reports of a deleted object is the one that was cached,
+        // so one that does not match was never told of.
+        (_, _, false) => None,
+    }
+}

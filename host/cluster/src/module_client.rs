@@ -1,0 +1,273 @@
+//! The API server as one module may use it.
+//!
+//! Owns the module's permissions, its budget of calls and its name in requests.
+//! Promises: a call without permission is never sent; each successful write is reported
+//! to the [`WriteObserver`] before the caller learns of it; nothing is retried.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use serde::Deserialize;
+use smol_str::SmolStr;
+use tokio::sync::Semaphore;
+use windlass_core::api_error::{ApiError, ApiErrorKind};
+use windlass_core::gate::{Write, WriteEffect};
+use windlass_core::key::ObjectKey;
+use windlass_core::permission::Grants;
+use windlass_core::seams::{ApiRequest, ApiVerb, DeleteOptions, ListOptions, ObjectWriter, PropagationPolicy, SyncId};
+
+use crate::client::ApiClient;
+use crate::token_bucket::TokenBucket;
+use crate::url::{self, Name, push_query};
+
+/// Who a module is at the API server and how much it may ask.
+#[derive(Clone, Debug)]
+pub struct ModuleClientConfig {
+    /// The module's name: field manager and part of the user agent.
+    pub module: SmolStr,
+    /// What it may do.
+    pub grants: Grants,
+    /// Calls per second; 0: no limit.
+    pub qps: u32,
+    /// Calls at once after a pause.
+    pub burst: u32,
+    /// Calls in flight.
+    pub max_in_flight: usize,
+    /// User to impersonate, so that the cluster's own RBAC applies.
+    pub impersonate: Option<String>,
+}
+
+/// Told of each successful write of a module, before its caller gets the answer.
+pub trait WriteObserver: Send + Sync {
+    /// Must not block.
+    fn wrote(&self, sync: SyncId, write: Write);
+}
+
+/// [`ObjectWriter`] for one module. Cheap to clone; clones share the budget.
+#[derive(Clone)]
+pub struct ModuleClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: ApiClient,
+    module: SmolStr,
+    grants: Grants,
+    bucket: TokenBucket,
+    in_flight: Semaphore,
+    user_agent: HeaderValue,
+    impersonate: Option<HeaderValue>,
+    observer: Option<Arc<dyn WriteObserver>>,
+}
+
+/// The module's client cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{field} of module {module} cannot be sent in a header: {value:?}")]
+pub struct ModuleClientError {
+    field: &'static str,
+    module: SmolStr,
+    value: String,
+}
+
+impl ModuleClient {
+    /// A client for one module.
+    ///
+    /// # Errors
+    /// When a name cannot stand in an HTTP header.
+    pub fn new(
+        client: ApiClient,
+        config: ModuleClientConfig,
+        observer: Option<Arc<dyn WriteObserver>>,
+    ) -> Result<Self, ModuleClientError> {
+        let module = config.module;
+        let header = |field, value: String| {
+            HeaderValue::from_str(&value).map_err(|_| ModuleClientError { field, module: module.clone(), value })
+        };
+        let user_agent = header("name", format!("windlass/{} {module}", env!("CARGO_PKG_VERSION")))?;
+        let impersonate = config.impersonate.map(|user| header("impersonated user", user)).transpose()?;
+        let inner = Inner {
+            client,
+            grants: config.grants,
+            bucket: TokenBucket::new(config.qps, config.burst),
+            in_flight: Semaphore::new(config.max_in_flight.max(1)),
+            user_agent,
+            impersonate,
+            observer,
+            module,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+impl ObjectWriter for ModuleClient {
+    fn call(&self, sync: SyncId, request: ApiRequest) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+        let inner = Arc::clone(&self.inner);
+        async move { inner.call(sync, request).await }.boxed()
+    }
+}
+
+impl Inner {
+    async fn call(&self, sync: SyncId, request: ApiRequest) -> Result<Bytes, ApiError> {
+        self.check_permission(&request)?;
+        let http_request = self.build(&request)?;
+        let _permit = self.in_flight.acquire().await;
+        self.bucket.take().await;
+        let answer = self.client.request(http_request).await?;
+        if let Some(observer) = &self.observer {
+            if let Some(write) = write_of(&request, &answer) {
+                observer.wrote(sync, write);
+            }
+        }
+        Ok(answer)
+    }
+
+    fn check_permission(&self, request: &ApiRequest) -> Result<(), ApiError> {
+        let (verb, resource) = (request.verb.name(), &request.resource);
+        if self.grants.allow(verb, &resource.group, &resource.plural, &request.subresource) {
+            return Ok(());
+        }
+        let subresource =
+            if request.subresource.is_empty() { String::new() } else { format!("/{}", request.subresource) };
+        let message = format!(
+            "module {} is not permitted to {verb} {}{subresource} in API group {:?}; \
+             grant apiGroups: [{:?}], resources: [\"{}{subresource}\"], verbs: [\"{verb}\"]",
+            self.module, resource.plural, resource.group, resource.group, resource.plural,
+        );
+        Err(ApiError::local(ApiErrorKind::NotPermitted, message))
+    }
+
+    fn build(&self, request: &ApiRequest) -> Result<http::Request<Bytes>, ApiError> {
+        let parts = HttpParts::of(request, &self.module)?;
+        let mut builder = http::Request::builder()
+            .method(parts.method)
+            .uri(parts.path)
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            .header(USER_AGENT, &self.user_agent);
+        if let Some(content_type) = parts.content_type {
+            builder = builder.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        if let Some(user) = &self.impersonate {
+            builder = builder.header("impersonate-user", user);
+        }
+        builder.body(parts.body).map_err(|error| ApiError::local(ApiErrorKind::BadRequest, error.to_string()))
+    }
+}
+
+const JSON: &str = "application/json";
+
+struct HttpParts {
+    method: Method,
+    path: String,
+    content_type: Option<&'static str>,
+    body: Bytes,
+}
+
+impl HttpParts {
+    fn of(request: &ApiRequest, module: &str) -> Result<Self, ApiError> {
+        let ApiRequest { resource, key, subresource, verb } = request;
+        let object = || url::path(resource, key, subresource, Name::Required);
+        let managed = |mut path: String| {
+            push_query(&mut path, "fieldManager", module);
+            path
+        };
+        let (method, path, content_type, body) = match verb {
+            ApiVerb::Get => (Method::GET, object()?, None, Bytes::new()),
+            ApiVerb::List(options) => {
+                let collection = url::path(resource, key, "", Name::Forbidden)?;
+                (Method::GET, list_path(collection, options), None, Bytes::new())
+            }
+            ApiVerb::Create(body) => {
+                let name = if subresource.is_empty() { Name::Forbidden } else { Name::Required };
+                let path = url::path(resource, key, subresource, name)?;
+                (Method::POST, managed(path), Some(JSON), body.clone())
+            }
+            ApiVerb::Update(body) => (Method::PUT, managed(object()?), Some(JSON), body.clone()),
+            ApiVerb::Patch(patch_type, body) => {
+                (Method::PATCH, managed(object()?), Some(patch_type.content_type()), body.clone())
+            }
+            ApiVerb::Delete(options) => (Method::DELETE, object()?, Some(JSON), delete_body(options)),
+        };
+        Ok(Self { method, path, content_type, body })
+    }
+}
+
+fn list_path(mut path: String, options: &ListOptions) -> String {
+    push_query(&mut path, "labelSelector", &options.label_selector);
+    push_query(&mut path, "fieldSelector", &options.field_selector);
+    if options.limit > 0 {
+        push_query(&mut path, "limit", &options.limit.to_string());
+    }
+    push_query(&mut path, "continue", &options.continue_token);
+    path
+}
+
+fn delete_body(options: &DeleteOptions) -> Bytes {
+    let mut body = serde_json::json!({ "kind": "DeleteOptions", "apiVersion": "v1" });
+    if let Some(policy) = options.propagation_policy {
+        body["propagationPolicy"] = match policy {
+            PropagationPolicy::Background => "Background",
+            PropagationPolicy::Foreground => "Foreground",
+            PropagationPolicy::Orphan => "Orphan",
+        }
+        .into();
+    }
+    if let Some(seconds) = options.grace_period_seconds {
+        body["gracePeriodSeconds"] = seconds.into();
+    }
+    if let Some(uid) = &options.precondition_uid {
+        body["preconditions"]["uid"] = uid.as_str().into();
+    }
+    if let Some(version) = &options.precondition_resource_version {
+        body["preconditions"]["resourceVersion"] = version.as_str().into();
+    }
+    body.to_string().into()
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Answer {
+    kind: SmolStr,
+    metadata: AnswerMetadata,
+    details: Option<AnswerDetails>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct AnswerMetadata {
+    name: SmolStr,
+    namespace: SmolStr,
+    uid: SmolStr,
+    resource_version: SmolStr,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct AnswerDetails {
+    uid: SmolStr,
+}
+
+/// What a successful call wrote; nothing for reads, and for writes whose answer does not
+/// say which version they led to, such as `binding`.
+fn write_of(request: &ApiRequest, answer: &[u8]) -> Option<Write> {
+    if matches!(request.verb, ApiVerb::Get | ApiVerb::List(_)) {
+        return None;
+    }
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    let is_status = answer.kind == "Status";
+    let resource = request.resource.clone();
+    if matches!(request.verb, ApiVerb::Delete(_)) {
+        let uid = if is_status { answer.details.unwrap_or_default().uid } else { answer.metadata.uid };
+        return Some(Write { resource, key: request.key.clone(), uid, effect: WriteEffect::Deleted });
+    }
+    if is_status {
+        return None;
+    }
+    let AnswerMetadata { name, namespace, uid, resource_version } = answer.metadata;
+    let revision = resource_version.parse().ok()?;
+    let key = ObjectKey { namespace, name };
+    Some(Write { resource, key, uid, effect: WriteEffect::Stored { revision } })
+}

@@ -1,0 +1,204 @@
+//! All shared informers: one per resource, for as long as somebody needs it.
+//!
+//! Promises: any number of subscribers share one list and watch; it starts with the first
+//! and stops with the last; every task is awaited by [`InformerRegistry::shut_down`].
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use windlass_core::key::Resource;
+use windlass_core::manifest::{View, WatchId, WatchSpec, WatchTarget};
+use windlass_core::selector::{Selector, SelectorError};
+
+use crate::client::ApiClient;
+use crate::discovered::{DiscoveredWatch, Followed};
+use crate::discovery::DiscoveryCache;
+use crate::informer::{Attachment, AttachmentId, Informer, InformerStatus, Patience};
+use crate::lister::{ListedWatch, Lister};
+use crate::queue::Queue;
+use crate::reflector::{Reflector, ReflectorConfig};
+use crate::subscription::{Held, Subscription};
+
+/// The shared informers of a host. Cheap to clone.
+#[derive(Clone)]
+pub struct InformerRegistry {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) discovery: Arc<DiscoveryCache>,
+    pub(crate) followed: Mutex<Followed>,
+    client: ApiClient,
+    config: ReflectorConfig,
+    running: Mutex<HashMap<Resource, Running>>,
+    runtime_handle: Handle,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+struct Running {
+    informer: Arc<Informer>,
+    users: usize,
+    stop: CancellationToken,
+}
+
+/// A manifest's watches cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeError {
+    /// A watch's label selector does not parse.
+    #[error("label selector of watch {watch}: {source}")]
+    Selector {
+        /// Position in the manifest.
+        watch: WatchId,
+        /// What is wrong with it.
+        source: SelectorError,
+    },
+}
+
+impl InformerRegistry {
+    /// An empty registry. Its tasks run on the Tokio runtime of the caller.
+    #[must_use]
+    pub fn new(client: ApiClient, discovery: Arc<DiscoveryCache>, config: ReflectorConfig) -> Self {
+        let shared = Shared {
+            discovery,
+            followed: Mutex::default(),
+            client,
+            config,
+            running: Mutex::default(),
+            runtime_handle: Handle::current(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Subscribes to all watches of a manifest. Informers start as needed and stop when
+    /// the last subscription that needs them is dropped.
+    ///
+    /// # Errors
+    /// When a label selector does not parse.
+    pub fn subscribe(&self, watches: &[WatchSpec]) -> Result<Subscription, SubscribeError> {
+        let queue: Arc<Queue> = Arc::default();
+        let selectors = watches.iter().zip(0..).map(|(spec, watch)| parse_selector(spec, watch));
+        let selectors: Vec<Option<Selector>> = selectors.collect::<Result<_, _>>()?;
+        let mut held = Held::new(Arc::clone(&self.shared));
+        let mut listed = Vec::with_capacity(watches.len());
+        for ((spec, selector), watch) in watches.iter().zip(selectors).zip(0..) {
+            let wants = attachment(spec, selector.clone(), watch, Arc::clone(&queue));
+            match &spec.target {
+                WatchTarget::One(resource) => {
+                    let (informer, id) = self.shared.attach(resource, wants);
+                    held.one(resource.clone(), id);
+                    listed.push(Some(ListedWatch::new(&informer, selector, &spec.indexes)));
+                }
+                WatchTarget::Discovered { except } => {
+                    held.discovered(self.shared.follow(DiscoveredWatch::new(wants, except.clone())));
+                    listed.push(None);
+                }
+            }
+        }
+        Ok(Subscription::new(queue, Arc::new(Lister::new(listed)), held))
+    }
+
+    /// How each informer fares.
+    #[must_use]
+    pub fn status(&self) -> Vec<InformerStatus> {
+        let informers: Vec<Arc<Informer>> =
+            self.shared.running.lock().values().map(|running| Arc::clone(&running.informer)).collect();
+        informers.iter().map(|informer| informer.status()).collect()
+    }
+
+    /// Stops every informer and waits for their tasks. Subscriptions stay readable.
+    pub async fn shut_down(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+fn parse_selector(spec: &WatchSpec, watch: WatchId) -> Result<Option<Selector>, SubscribeError> {
+    let selector =
+        Selector::parse(&spec.label_selector).map_err(|source| SubscribeError::Selector { watch, source })?;
+    Ok(if selector.is_empty() { None } else { Some(selector) })
+}
+
+fn attachment(spec: &WatchSpec, selector: Option<Selector>, watch: WatchId, queue: Arc<Queue>) -> Attachment {
+    let discovered = matches!(spec.target, WatchTarget::Discovered { .. });
+    let index_paths = spec.indexes.iter().map(|index| index.path.clone());
+    Attachment {
+        watch,
+        queue,
+        selector,
+        view: if discovered { View::Metadata } else { spec.view.clone() },
+        index_paths: if discovered { Vec::new() } else { index_paths.collect::<Vec<SmolStr>>() },
+        old_bodies: spec.old_bodies,
+        patience: if discovered { Patience::UntilFailure } else { Patience::Endless },
+    }
+}
+
+impl Shared {
+    /// Joins a resource's informer, starting it if nobody else did.
+    pub(crate) fn attach(&self, resource: &Resource, wants: Attachment) -> (Arc<Informer>, AttachmentId) {
+        let mut running = self.running.lock();
+        let entry = running.entry(resource.clone()).or_insert_with(|| self.start(resource));
+        entry.users += 1;
+        let id = entry.informer.attach(wants);
+        (Arc::clone(&entry.informer), id)
+    }
+
+    /// Leaves a resource's informer, which stops if nobody else is left.
+    pub(crate) fn detach(&self, resource: &Resource, id: AttachmentId, leaving: Leaving) {
+        let mut running = self.running.lock();
+        let Some(entry) = running.get_mut(resource) else { return };
+        match leaving {
+            Leaving::Subscriber => entry.informer.detach(id),
+            Leaving::Resource => entry.informer.detach_and_forget(id),
+        }
+        entry.users -= 1;
+        if entry.users == 0 {
+            entry.stop.cancel();
+            running.remove(resource);
+        }
+    }
+
+    /// Runs a task until the registry stops, or it is told to.
+    pub(crate) fn spawn(&self, stop: CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(
+            async move {
+                stop.run_until_cancelled(task).await;
+            },
+            &self.runtime_handle,
+        );
+    }
+
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.stop.child_token()
+    }
+
+    fn start(&self, resource: &Resource) -> Running {
+        let informer = Arc::new(Informer::new(resource.clone()));
+        let stop = self.stop_token();
+        let reflector = Reflector::new(
+            Arc::clone(&informer),
+            self.client.clone(),
+            Arc::clone(&self.discovery),
+            self.config.clone(),
+        );
+        self.spawn(stop.clone(), reflector.run());
+        Running { informer, users: 0, stop }
+    }
+}
+
+/// Why an attachment ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// Nobody listens any more.
+    Subscriber,
+    /// The resource is gone: what the subscriber knows of it has to end.
+    Resource,
+}
