@@ -1,0 +1,83 @@
+//! Why no node fits, in upstream's words (`framework/types.go`, `FitError`).
+
+use std::collections::BTreeMap;
+
+use crate::classes::Class;
+use crate::config::Config;
+use crate::model::Model;
+use crate::plugins::node_affinity::{self, Narrowed};
+use crate::plugins::{self, Plugin, PluginSet, Reason};
+
+/// The failed search for a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FitError {
+    /// The text for the event and the condition.
+    pub(crate) message: String,
+    /// Who rejected nodes.
+    pub(crate) rejected_by: PluginSet,
+}
+
+impl FitError {
+    /// Looks at every node for what speaks against it.
+    pub(crate) fn diagnose(class: &Class, pinned: Option<&str>, model: &Model, config: &Config) -> Self {
+        let narrowed = node_affinity::narrow(&class.shape, pinned, config);
+        if narrowed == Narrowed::Conflict {
+            let rejected_by = PluginSet::from_iter([Plugin::NodeAffinity]);
+            let message = format!("0/{} nodes are available: {}.", model.nodes.present(), node_affinity::CONFLICT);
+            return Self { message, rejected_by };
+        }
+        let minima = class.topology().map(|topology| topology.minima()).unwrap_or_default();
+        let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
+        let mut rejected_by = PluginSet::default();
+        for (slot, node) in model.nodes.iter().filter(|(_, node)| node.present) {
+            let is_named = match &narrowed {
+                Narrowed::To(names) => names.binary_search(&node.name.as_ref()).is_ok(),
+                _ => true,
+            };
+            if !is_named {
+                *counts.entry(node_affinity::NOT_NAMED.into()).or_default() += 1;
+                continue;
+            }
+            let alone = plugins::rejected_by_spec(&class.shape, node, config)
+                .or_else(|| plugins::rejected_by_usage(&class.shape, node, config));
+            if let Some(plugin) = alone {
+                rejected_by.insert(plugin);
+                for reason in plugins::reasons(plugin, &class.shape, node) {
+                    *counts.entry(reason).or_default() += 1;
+                }
+                continue;
+            }
+            let signature = class.groups.signature(class.groups.group(slot as usize));
+            if let Some((plugin, reason)) = class.topology().and_then(|t| t.rejection(signature, &minima)) {
+                rejected_by.insert(plugin);
+                *counts.entry(reason.into()).or_default() += 1;
+            }
+        }
+        if matches!(narrowed, Narrowed::To(_)) {
+            // Another node of a wanted name may come.
+            rejected_by.insert(Plugin::NodeAffinity);
+        }
+        Self { message: message(model.nodes.present(), &counts), rejected_by }
+    }
+}
+
+fn message(nodes: usize, counts: &BTreeMap<Reason, usize>) -> String {
+    let mut reasons: Vec<String> = counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    reasons.sort_unstable();
+    let mut message = format!("0/{nodes} nodes are available:");
+    if !reasons.is_empty() {
+        message.push_str(&format!(" {}.", reasons.join(", ")));
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_sorted_as_text() {
+        let counts = BTreeMap::from([("Insufficient cpu".into(), 10), ("a".into(), 2), ("Too many pods".into(), 9)]);
+        assert_eq!(message(21, &counts), "0/21 nodes are available: 10 Insufficient cpu, 2 a, 9 Too many pods.");
+    }
+}

@@ -1,0 +1,33 @@
+//! The Windlass scheduler: gives every pending pod the best node, as kube-scheduler's default profile does.
+//!
+//! The core is plain, synchronous Rust: deltas go in, decisions come out (`Scheduler`). The component around
+//! it only translates the contract.
+//!
+//! Pods are taken one at a time by priority; every decision looks at all nodes unless configured to sample.
+//! What it does not do: preempt, provision or check volumes, and allocate dynamic resources. A pod that uses
+//! claims is placed by everything else about it.
+
+mod classes;
+mod component;
+mod config;
+mod cycle;
+mod events;
+mod fit_error;
+mod hash;
+mod journal;
+mod labels;
+mod model;
+mod plugins;
+mod quantity;
+mod queue;
+mod scheduler;
+mod topology;
+
+#[cfg(test)]
+mod reference;
+
+pub use component::SchedulerGuest;
+pub use config::{Config, Sampling};
+pub use model::PodKey;
+pub use queue::QueueItem;
+pub use scheduler::{Assignment, ConditionChange, Decision, Failure, FailureReason, Resource, Scheduler};

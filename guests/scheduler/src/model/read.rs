@@ -1,0 +1,602 @@
+//! How a pod is read: only what scheduling needs, borrowed from the body until it is known to be new.
+
+use serde::Deserialize;
+use std::rc::Rc;
+
+use super::json::{LabelSelectorJson, Pairs, Present, RequirementJson, Str, nullable, selector};
+use super::pod::{Pending, ScheduledCondition};
+use super::resources::{ContainerRequests, ContainerStatusJson, Resources, ResourcesJson, pod_requests};
+use super::template::{
+    AffinityTerm, HostPort, InclusionPolicy, NodeTerm, OwnerKind, PodAffinity, Shape, SpreadConstraint, Template,
+    Toleration, TolerationOperator, WhenUnsatisfiable,
+};
+use crate::labels::{Operator, Requirement, Selector};
+use crate::quantity::Quantity;
+use crate::queue::QueueInfo;
+
+/// A pod as just read.
+pub(crate) struct PodRead {
+    /// Identity.
+    pub(crate) uid: Box<str>,
+    /// What matters to scheduling.
+    pub(crate) template: Template,
+    /// `metadata.generation`.
+    pub(crate) generation: i64,
+    /// Being deleted.
+    pub(crate) terminating: bool,
+    /// Succeeded or failed: it holds nothing any more.
+    pub(crate) finished: bool,
+    /// The node agent holds other resources than the spec asks for.
+    pub(crate) resizing: bool,
+    /// Empty while unscheduled.
+    pub(crate) node_name: Box<str>,
+    /// What only an unscheduled pod needs.
+    pub(crate) pending: Pending,
+}
+
+/// The few fields that tell whether the rest needs to be read.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub(crate) struct PodPeek<'a> {
+    /// The metadata that changes.
+    pub(crate) metadata: PeekMetadata<'a>,
+    /// Where it runs.
+    #[serde(default)]
+    pub(crate) spec: PeekSpec<'a>,
+    /// How it does.
+    #[serde(default)]
+    pub(crate) status: PeekStatus<'a>,
+}
+
+/// See [`PodPeek`].
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub(crate) struct PeekMetadata<'a> {
+    /// Identity.
+    #[serde(default)]
+    pub(crate) uid: Str<'a>,
+    /// Version of the spec.
+    #[serde(default)]
+    pub(crate) generation: i64,
+    /// The pod's labels.
+    #[serde(default)]
+    pub(crate) labels: Pairs<'a, Str<'a>>,
+    /// Being deleted.
+    #[serde(default)]
+    pub(crate) deletion_timestamp: Present,
+}
+
+/// See [`PodPeek`].
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub(crate) struct PeekSpec<'a> {
+    /// Empty while unscheduled.
+    #[serde(default)]
+    pub(crate) node_name: Str<'a>,
+}
+
+/// See [`PodPeek`].
+#[derive(Default, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub(crate) struct PeekStatus<'a> {
+    #[serde(default)]
+    phase: Str<'a>,
+}
+
+impl PodPeek<'_> {
+    /// Succeeded or failed: it holds nothing any more.
+    pub(crate) fn is_finished(&self) -> bool {
+        is_finished(&self.status.phase)
+    }
+}
+
+fn is_finished(phase: &str) -> bool {
+    matches!(phase, "Succeeded" | "Failed")
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct PodJson<'a> {
+    metadata: MetadataJson<'a>,
+    spec: SpecJson<'a>,
+    #[serde(default)]
+    status: StatusJson<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct MetadataJson<'a> {
+    #[serde(default)]
+    uid: Str<'a>,
+    #[serde(default)]
+    resource_version: Str<'a>,
+    #[serde(default)]
+    generation: i64,
+    #[serde(default)]
+    labels: Pairs<'a, Str<'a>>,
+    #[serde(default)]
+    deletion_timestamp: Present,
+    #[serde(default, deserialize_with = "nullable")]
+    owner_references: Vec<OwnerJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct OwnerJson<'a> {
+    #[serde(default)]
+    api_version: Str<'a>,
+    #[serde(default)]
+    kind: Str<'a>,
+    #[serde(default)]
+    name: Str<'a>,
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct SpecJson<'a> {
+    #[serde(default)]
+    node_name: Str<'a>,
+    #[serde(default)]
+    scheduler_name: Str<'a>,
+    #[serde(default)]
+    priority: Option<i32>,
+    #[serde(default)]
+    node_selector: Pairs<'a, Str<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    affinity: AffinityJson<'a>,
+    #[serde(default, deserialize_with = "nullable")]
+    tolerations: Vec<TolerationJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    topology_spread_constraints: Vec<SpreadJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    containers: Vec<ContainerJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    init_containers: Vec<ContainerJson<'a>>,
+    #[serde(default)]
+    overhead: Pairs<'a, Quantity>,
+    #[serde(default)]
+    resources: Option<ResourcesJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    scheduling_gates: Vec<GateJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    volumes: Vec<VolumeJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct GateJson<'a> {
+    name: Str<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct VolumeJson<'a> {
+    #[serde(default)]
+    image: Option<ImageVolumeJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct ImageVolumeJson<'a> {
+    #[serde(default)]
+    reference: Str<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct ContainerJson<'a> {
+    #[serde(default)]
+    name: Str<'a>,
+    #[serde(default)]
+    image: Str<'a>,
+    #[serde(default)]
+    resources: Option<ResourcesJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    ports: Vec<PortJson<'a>>,
+    #[serde(default)]
+    restart_policy: Str<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct PortJson<'a> {
+    #[serde(default, rename = "hostPort")]
+    host_port: u16,
+    #[serde(default, rename = "hostIP")]
+    host_ip: Str<'a>,
+    #[serde(default)]
+    protocol: Str<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct TolerationJson<'a> {
+    #[serde(default)]
+    key: Str<'a>,
+    #[serde(default)]
+    operator: Str<'a>,
+    #[serde(default)]
+    value: Str<'a>,
+    #[serde(default)]
+    effect: Str<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct SpreadJson<'a> {
+    #[serde(default)]
+    topology_key: Str<'a>,
+    #[serde(default)]
+    max_skew: i64,
+    #[serde(default)]
+    when_unsatisfiable: Str<'a>,
+    #[serde(default)]
+    label_selector: Option<LabelSelectorJson<'a>>,
+    #[serde(default)]
+    match_label_keys: Option<Vec<Str<'a>>>,
+    #[serde(default)]
+    min_domains: Option<usize>,
+    #[serde(default)]
+    node_affinity_policy: Option<Str<'a>>,
+    #[serde(default)]
+    node_taints_policy: Option<Str<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct AffinityJson<'a> {
+    #[serde(default)]
+    node_affinity: Option<NodeAffinityJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    pod_affinity: PodAffinityJson<'a>,
+    #[serde(default, deserialize_with = "nullable")]
+    pod_anti_affinity: PodAffinityJson<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct NodeAffinityJson<'a> {
+    #[serde(default, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    required: Option<NodeSelectorJson<'a>>,
+    #[serde(default, rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    preferred: Vec<PreferredNodeJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct NodeSelectorJson<'a> {
+    #[serde(default, deserialize_with = "nullable")]
+    node_selector_terms: Vec<NodeTermJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct NodeTermJson<'a> {
+    #[serde(default, deserialize_with = "nullable")]
+    match_expressions: Vec<RequirementJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    match_fields: Vec<RequirementJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct PreferredNodeJson<'a> {
+    weight: i64,
+    preference: NodeTermJson<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct PodAffinityJson<'a> {
+    #[serde(default, rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    required: Vec<PodTermJson<'a>>,
+    #[serde(default, rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    preferred: Vec<PreferredPodJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct PodTermJson<'a> {
+    #[serde(default)]
+    topology_key: Str<'a>,
+    #[serde(default)]
+    label_selector: Option<LabelSelectorJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    namespaces: Vec<Str<'a>>,
+    #[serde(default)]
+    namespace_selector: Option<LabelSelectorJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct PreferredPodJson<'a> {
+    weight: i64,
+    pod_affinity_term: PodTermJson<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct StatusJson<'a> {
+    #[serde(default)]
+    phase: Str<'a>,
+    #[serde(default)]
+    nominated_node_name: Str<'a>,
+    #[serde(default, deserialize_with = "nullable")]
+    conditions: Vec<ConditionJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    container_statuses: Vec<ContainerStatusJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct ConditionJson<'a> {
+    #[serde(rename = "type")]
+    kind: Str<'a>,
+    #[serde(default)]
+    status: Str<'a>,
+    #[serde(default)]
+    reason: Str<'a>,
+    #[serde(default)]
+    message: Str<'a>,
+    #[serde(default)]
+    observed_generation: i64,
+}
+
+impl PodRead {
+    /// Reads a pod of this namespace.
+    pub(crate) fn parse(namespace: &str, name: &str, body: &[u8]) -> Result<Self, String> {
+        let pod: PodJson<'_> = super::json::read("pod", name, body)?;
+        let (mut shape, resizing) = pod.shape();
+        // Spreading counts by the whole node affinity, so it must stay whole there.
+        let pinned = if pod.spec.topology_spread_constraints.is_empty() { unpin(&mut shape) } else { None };
+        Ok(Self {
+            uid: (&*pod.metadata.uid).into(),
+            template: Template {
+                shape: Rc::new(shape),
+                namespace: namespace.into(),
+                labels: pod.metadata.labels.labels(),
+                spread: pod.spread_constraints(),
+                affinity: pod.spec.affinity.parse(namespace).map(Rc::new),
+                pinned,
+                owner: pod.metadata.owner(),
+            },
+            generation: pod.metadata.generation,
+            terminating: pod.metadata.deletion_timestamp.0,
+            finished: is_finished(&pod.status.phase),
+            resizing,
+            node_name: (&*pod.spec.node_name).into(),
+            pending: pod.pending(),
+        })
+    }
+}
+
+impl PodJson<'_> {
+    fn shape(&self) -> (Shape, bool) {
+        let spec = &self.spec;
+        let granted = |container: &ContainerJson<'_>| {
+            let status = self.status.container_statuses.iter().find(|status| *status.name == *container.name);
+            status.map(ContainerStatusJson::granted)
+        };
+        let requests = |containers: &[ContainerJson<'_>], with_status: bool| {
+            pod_requests(
+                &spec.init_containers.iter().map(|c| c.requests(None)).collect::<Vec<_>>(),
+                &containers
+                    .iter()
+                    .map(|c| c.requests(if with_status { granted(c) } else { None }))
+                    .collect::<Vec<_>>(),
+                spec.resources.as_ref(),
+                &spec.overhead,
+            )
+        };
+        let requested = requests(&spec.containers, false);
+        let held = (!self.status.container_statuses.is_empty()).then(|| requests(&spec.containers, true));
+        let resizing = held.as_ref().is_some_and(|held| *held != requested);
+        let requests = held.unwrap_or(requested);
+        let (required_terms, preferred_terms) = spec.affinity.node_terms();
+        let shape = Shape {
+            requests: requests.real,
+            nonzero_cpu: requests.nonzero_cpu,
+            nonzero_memory: requests.nonzero_memory,
+            node_selector: spec.node_selector.0.iter().map(|(k, v)| Requirement::equals(k, v)).collect(),
+            required_terms,
+            preferred_terms,
+            tolerations: spec.tolerations.iter().map(TolerationJson::parse).collect(),
+            host_ports: self.host_ports(),
+            images: self.images(),
+            containers: spec.containers.len() + spec.init_containers.len(),
+        };
+        (shape, resizing)
+    }
+
+    fn host_ports(&self) -> Vec<HostPort> {
+        let sidecars = self.spec.init_containers.iter().filter(|container| container.is_sidecar());
+        sidecars
+            .chain(&self.spec.containers)
+            .flat_map(|container| &container.ports)
+            .filter(|port| port.host_port > 0)
+            .map(PortJson::parse)
+            .collect()
+    }
+
+    fn images(&self) -> Vec<Box<str>> {
+        let containers = self.spec.init_containers.iter().chain(&self.spec.containers).map(|c| &*c.image);
+        let volumes = self.spec.volumes.iter().filter_map(|volume| volume.image.as_ref()).map(|i| &*i.reference);
+        containers.chain(volumes).map(with_tag).collect()
+    }
+
+    fn spread_constraints(&self) -> Vec<SpreadConstraint> {
+        self.spec.topology_spread_constraints.iter().map(|c| c.parse(&self.metadata.labels)).collect()
+    }
+
+    fn pending(&self) -> Pending {
+        let condition = self.status.conditions.iter().find(|condition| &*condition.kind == "PodScheduled");
+        Pending {
+            resource_version: (&*self.metadata.resource_version).into(),
+            scheduler_name: match &*self.spec.scheduler_name {
+                "" => "default-scheduler".into(),
+                name => name.into(),
+            },
+            priority: self.spec.priority.unwrap_or(0),
+            gates: self.spec.scheduling_gates.iter().map(|gate| (&*gate.name).into()).collect(),
+            condition: condition.map(ConditionJson::parse),
+            nominated_node: Some(&*self.status.nominated_node_name).filter(|name| !name.is_empty()).map(Into::into),
+            queue: QueueInfo::default(),
+        }
+    }
+}
+
+impl MetadataJson<'_> {
+    fn owner(&self) -> Option<(OwnerKind, Box<str>)> {
+        let owner = self.owner_references.iter().find(|owner| owner.controller == Some(true))?;
+        let kind = match (&*owner.api_version, &*owner.kind) {
+            ("v1", "ReplicationController") => OwnerKind::ReplicationController,
+            ("apps/v1", "ReplicaSet") => OwnerKind::ReplicaSet,
+            ("apps/v1", "StatefulSet") => OwnerKind::StatefulSet,
+            _ => return None,
+        };
+        Some((kind, (&*owner.name).into()))
+    }
+}
+
+impl ContainerJson<'_> {
+    fn is_sidecar(&self) -> bool {
+        &*self.restart_policy == "Always"
+    }
+
+    fn requests(&self, granted: Option<Resources>) -> ContainerRequests<'_> {
+        ContainerRequests { resources: self.resources.as_ref(), granted, is_sidecar: self.is_sidecar() }
+    }
+}
+
+impl PortJson<'_> {
+    fn parse(&self) -> HostPort {
+        let or = |text: &str, default: &str| if text.is_empty() { default.into() } else { text.into() };
+        HostPort { ip: or(&self.host_ip, "0.0.0.0"), protocol: or(&self.protocol, "TCP"), port: self.host_port }
+    }
+}
+
+impl TolerationJson<'_> {
+    fn parse(&self) -> Toleration {
+        let operator = match &*self.operator {
+            "" | "Equal" => TolerationOperator::Equal,
+            "Exists" => TolerationOperator::Exists,
+            _ => TolerationOperator::Never,
+        };
+        Toleration {
+            key: (&*self.key).into(),
+            operator,
+            value: (&*self.value).into(),
+            effect: (&*self.effect).into(),
+        }
+    }
+}
+
+impl SpreadJson<'_> {
+    fn parse(&self, labels: &Pairs<'_, Str<'_>>) -> SpreadConstraint {
+        let mut selector = selector(self.label_selector.as_ref());
+        if let Selector::All(requirements) = &mut selector {
+            let keys = self.match_label_keys.iter().flatten();
+            let found = keys.filter_map(|key| Some(Requirement::equals(key, labels.get(key)?)));
+            requirements.extend(found);
+        }
+        let policy = |text: &Option<Str<'_>>, default| match text.as_deref() {
+            Some("Honor") => InclusionPolicy::Honor,
+            Some("Ignore") => InclusionPolicy::Ignore,
+            _ => default,
+        };
+        SpreadConstraint {
+            topology_key: (&*self.topology_key).into(),
+            max_skew: self.max_skew,
+            when_unsatisfiable: match &*self.when_unsatisfiable {
+                "ScheduleAnyway" => WhenUnsatisfiable::ScheduleAnyway,
+                _ => WhenUnsatisfiable::DoNotSchedule,
+            },
+            selector,
+            min_domains: self.min_domains.unwrap_or(1),
+            node_affinity_policy: policy(&self.node_affinity_policy, InclusionPolicy::Honor),
+            node_taints_policy: policy(&self.node_taints_policy, InclusionPolicy::Ignore),
+        }
+    }
+}
+
+/// Required terms, if any were given, and preferred ones with their weight.
+type NodeTerms = (Option<Vec<NodeTerm>>, Vec<(i64, NodeTerm)>);
+
+impl AffinityJson<'_> {
+    fn node_terms(&self) -> NodeTerms {
+        let Some(affinity) = &self.node_affinity else { return (None, Vec::new()) };
+        let required = affinity.required.as_ref();
+        let required = required.map(|r| r.node_selector_terms.iter().map(NodeTermJson::parse).collect());
+        let preferred = affinity.preferred.iter().map(|p| (p.weight, p.preference.parse())).collect();
+        (required, preferred)
+    }
+
+    fn parse(&self, namespace: &str) -> Option<PodAffinity> {
+        let required = |side: &PodAffinityJson<'_>| -> Vec<AffinityTerm> {
+            side.required.iter().map(|term| term.parse(namespace)).collect()
+        };
+        let preferred = |side: &PodAffinityJson<'_>, sign: i64| -> Vec<(i64, AffinityTerm)> {
+            let weighted = side.preferred.iter();
+            weighted.map(|p| (sign * p.weight, p.pod_affinity_term.parse(namespace))).collect()
+        };
+        let affinity = PodAffinity {
+            required: required(&self.pod_affinity),
+            required_anti: required(&self.pod_anti_affinity),
+            preferred: [preferred(&self.pod_affinity, 1), preferred(&self.pod_anti_affinity, -1)].concat(),
+        };
+        let is_empty = affinity.terms().next().is_none();
+        (!is_empty).then_some(affinity)
+    }
+}
+
+impl NodeTermJson<'_> {
+    fn parse(&self) -> NodeTerm {
+        let parse = |list: &[RequirementJson<'_>]| list.iter().map(RequirementJson::parse).collect();
+        NodeTerm { expressions: parse(&self.match_expressions), fields: parse(&self.match_fields) }
+    }
+}
+
+impl PodTermJson<'_> {
+    fn parse(&self, namespace: &str) -> AffinityTerm {
+        let mut namespaces: Vec<Box<str>> = self.namespaces.iter().map(|name| (**name).into()).collect();
+        if namespaces.is_empty() && self.namespace_selector.is_none() {
+            namespaces.push(namespace.into());
+        }
+        AffinityTerm {
+            topology_key: (&*self.topology_key).into(),
+            selector: selector(self.label_selector.as_ref()),
+            namespaces,
+            namespace_selector: selector(self.namespace_selector.as_ref()),
+        }
+    }
+}
+
+impl ConditionJson<'_> {
+    fn parse(&self) -> ScheduledCondition {
+        ScheduledCondition {
+            status: (*self.status).to_owned(),
+            reason: (*self.reason).to_owned(),
+            message: (*self.message).to_owned(),
+            observed_generation: self.observed_generation,
+        }
+    }
+}
+
+/// Takes the node name out of a required affinity that consists of nothing else.
+fn unpin(shape: &mut Shape) -> Option<Box<str>> {
+    let [NodeTerm { expressions, fields }] = shape.required_terms.as_deref()? else { return None };
+    let ([], [field]) = (expressions.as_slice(), fields.as_slice()) else { return None };
+    let Operator::In(names) = &field.operator else { return None };
+    let ("metadata.name", [name]) = (field.key.as_ref(), names.as_slice()) else { return None };
+    let name = name.clone();
+    shape.required_terms = None;
+    Some(name)
+}
+
+/// An image name as node agents report it: `:latest` when it has neither tag nor digest.
+fn with_tag(image: &str) -> Box<str> {
+    let after_path = image.rsplit('/').next().unwrap_or(image);
+    if after_path.contains(':') || image.is_empty() { image.into() } else { format!("{image}:latest").into() }
+}

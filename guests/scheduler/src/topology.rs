@@ -1,0 +1,524 @@
+//! Spread constraints and inter-pod affinity of one class of pods, over all nodes at once.
+//!
+//! Everything here depends on a node only through its topology domains. Nodes that agree on those are one
+//! *group*, known by its *signature*, and judged and scored once. A signature is a short list of numbers: for
+//! most topology keys the domain itself; for the host name, where every node is a domain of its own, the
+//! counts in that domain, so that nodes in like state share a group.
+//!
+//! Counts per domain follow the counters' journals; they are never recounted while nodes stay as they are.
+
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::model::counters::{Audience, Counter, CounterId, CounterKey, Counters, Occupant};
+use crate::model::node::{HOSTNAME, NO_DOMAIN, Nodes};
+use crate::model::template::{
+    AffinityTerm, Namespaces, PodAffinity, Shape, SpreadConstraint, Template, Templates, WhenUnsatisfiable,
+};
+use crate::model::selectors::DefaultSelectors;
+use crate::plugins::{Plugin, inter_pod_affinity, pod_topology_spread};
+
+/// What a pod's relations to other pods ask for; equal questions have equal answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Question {
+    /// Namespace whose pods are spread; empty without constraints.
+    namespace: Box<str>,
+    /// Spread constraints in effect, and whether the pod itself is counted by them.
+    spread: Vec<(SpreadConstraint, bool)>,
+    /// Nodes that lack one of the topology keys of scoring constraints are left out of the score.
+    requires_all_keys: bool,
+    /// The pod's own terms, and whether it matches all required ones itself.
+    own: Option<(Rc<PodAffinity>, bool)>,
+    /// Who the pod is to other pods' terms, if there are any about it.
+    audience: Option<Audience>,
+    /// Topology keys of required anti-affinity terms about it.
+    rejecting: Vec<Box<str>>,
+    /// Topology keys of terms that score.
+    drawing: Vec<Box<str>>,
+}
+
+/// What a question is derived from.
+pub(crate) struct Asking<'a> {
+    pub(crate) templates: &'a Templates,
+    pub(crate) selectors: &'a DefaultSelectors,
+    pub(crate) namespaces: &'a Namespaces,
+    pub(crate) config: &'a Config,
+}
+
+impl Question {
+    /// The question for pods of a template.
+    pub(crate) fn of(template: &Template, asking: &Asking<'_>) -> Self {
+        let mut question = Self::default();
+        if asking.config.runs(Plugin::PodTopologySpread) {
+            question.ask_spread(template, asking.selectors);
+        }
+        if asking.config.runs(Plugin::InterPodAffinity) {
+            question.ask_affinity(template, asking);
+        }
+        question
+    }
+
+    /// Whether no other pod matters.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spread.is_empty() && self.own.is_none() && self.audience.is_none()
+    }
+
+    fn ask_spread(&mut self, template: &Template, selectors: &DefaultSelectors) {
+        self.requires_all_keys = !template.spread.is_empty();
+        let constraints = match template.spread.as_slice() {
+            [] => selectors.of(template).map(|s| pod_topology_spread::default_constraints(&s)).unwrap_or_default(),
+            own => own.to_vec(),
+        };
+        if constraints.is_empty() {
+            return;
+        }
+        self.namespace = template.namespace.clone();
+        let counted = |constraint: &SpreadConstraint| {
+            // Only filters ask; where they do not, pods that differ in this alone may share the answer.
+            constraint.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule
+                && constraint.selector.matches(&template.labels)
+        };
+        self.spread = constraints.into_iter().map(|constraint| {
+            let counts_itself = counted(&constraint);
+            (constraint, counts_itself)
+        }).collect();
+    }
+
+    fn ask_affinity(&mut self, template: &Template, asking: &Asking<'_>) {
+        let (namespace, labels) = (&template.namespace, &template.labels);
+        let concerns = |term: &AffinityTerm| term.matches(namespace, labels, asking.namespaces);
+        if let Some(affinity) = &template.affinity {
+            let matches_itself = affinity.required.iter().all(concerns);
+            self.own = Some((Rc::clone(affinity), matches_itself));
+        }
+        for affinity in asking.templates.with_affinity().filter_map(|other| other.affinity.as_ref()) {
+            let rejecting = affinity.required_anti.iter().filter(|term| concerns(term));
+            self.rejecting.extend(rejecting.map(|term| term.topology_key.clone()));
+            let preferred = affinity.preferred.iter().map(|(_, term)| term);
+            let drawing = affinity.required.iter().chain(preferred).filter(|term| concerns(term));
+            self.drawing.extend(drawing.map(|term| term.topology_key.clone()));
+        }
+        for keys in [&mut self.rejecting, &mut self.drawing] {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        if !self.rejecting.is_empty() || !self.drawing.is_empty() {
+            self.audience = Some(Audience { namespace: namespace.clone(), labels: labels.clone() });
+        }
+    }
+
+    fn hard(&self) -> impl Iterator<Item = &SpreadConstraint> {
+        self.of_kind(WhenUnsatisfiable::DoNotSchedule)
+    }
+
+    fn soft(&self) -> impl Iterator<Item = &SpreadConstraint> {
+        self.of_kind(WhenUnsatisfiable::ScheduleAnyway)
+    }
+
+    fn of_kind(&self, kind: WhenUnsatisfiable) -> impl Iterator<Item = &SpreadConstraint> {
+        self.spread.iter().map(|(constraint, _)| constraint).filter(move |c| c.when_unsatisfiable == kind)
+    }
+
+    /// Every term that has to be counted: what it is for, where, and what.
+    fn terms(&self) -> Vec<(Role, Box<str>, CounterKey)> {
+        let mut terms = Vec::new();
+        for (constraint, counts_itself) in &self.spread {
+            let role = match constraint.when_unsatisfiable {
+                WhenUnsatisfiable::DoNotSchedule => Role::HardSpread(constraint.clone(), *counts_itself),
+                WhenUnsatisfiable::ScheduleAnyway => Role::SoftSpread(constraint.clone()),
+            };
+            let counter = CounterKey::Selected(self.namespace.clone(), constraint.selector.clone());
+            terms.push((role, constraint.topology_key.clone(), counter));
+        }
+        if let Some((affinity, _)) = &self.own {
+            for term in &affinity.required {
+                terms.push((Role::Required, term.topology_key.clone(), CounterKey::Required(Rc::clone(affinity))));
+            }
+            for term in &affinity.required_anti {
+                terms.push((Role::Avoided, term.topology_key.clone(), CounterKey::Matched(term.clone())));
+            }
+            for (weight, term) in &affinity.preferred {
+                terms.push((Role::Preferred(*weight), term.topology_key.clone(), CounterKey::Matched(term.clone())));
+            }
+        }
+        if let Some(audience) = &self.audience {
+            for key in &self.rejecting {
+                terms.push((Role::Rejecting, key.clone(), CounterKey::Rejecting(key.clone(), audience.clone())));
+            }
+            for key in &self.drawing {
+                let weight = inter_pod_affinity::HARD_POD_AFFINITY_WEIGHT;
+                let counter = CounterKey::Drawing(key.clone(), audience.clone(), weight);
+                terms.push((Role::Preferred(1), key.clone(), counter));
+            }
+        }
+        terms
+    }
+}
+
+/// What the count of a term decides.
+#[derive(Debug)]
+enum Role {
+    /// A spread constraint that filters, and whether it counts the pod itself.
+    HardSpread(SpreadConstraint, bool),
+    /// A spread constraint that scores.
+    SoftSpread(SpreadConstraint),
+    /// Required affinity: there must be some.
+    Required,
+    /// Required anti-affinity: there must be none.
+    Avoided,
+    /// Other pods' required anti-affinity: there must be none.
+    Rejecting,
+    /// Adds to the score by this weight.
+    Preferred(i64),
+}
+
+/// A count per domain.
+#[derive(Debug)]
+struct Term {
+    role: Role,
+    key: usize,
+    counter: CounterId,
+    position: u64,
+    counts: Vec<i64>,
+    total: i64,
+    /// Which slots count; `None`: every one with the key.
+    included: Option<Vec<bool>>,
+    /// For filtering spread: how many included nodes each domain has.
+    nodes: Vec<u32>,
+    /// Where its count is in a signature, if the key is the host name.
+    offset: usize,
+}
+
+#[derive(Debug)]
+struct Key {
+    name: Box<str>,
+    offset: usize,
+}
+
+impl Key {
+    fn is_hostname(&self) -> bool {
+        self.name.as_ref() == HOSTNAME
+    }
+}
+
+/// What a group of nodes has in common.
+pub(crate) type Signature = [i64];
+
+/// In a signature, the domain of nodes that lack the key.
+const ABSENT: i64 = -1;
+
+/// The counts behind a question, current as of the last [`Self::catch_up`].
+#[derive(Debug)]
+pub(crate) struct TopologyState {
+    question: Question,
+    keys: Vec<Key>,
+    terms: Vec<Term>,
+}
+
+/// The feasible nodes of a group, as scores need them.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidates<'a> {
+    /// What they have in common.
+    pub(crate) signature: &'a Signature,
+    /// How many there are.
+    pub(crate) count: u32,
+}
+
+impl TopologyState {
+    /// Sets up the counts for a question. Signatures start at `offset`, after what the caller puts there.
+    pub(crate) fn new<'a, P: Iterator<Item = Occupant<'a>>>(
+        question: Question,
+        offset: usize,
+        nodes: &mut Nodes,
+        counters: &mut Counters,
+        pods: impl Fn() -> P,
+        namespaces: &Namespaces,
+    ) -> Self {
+        let mut state = Self { question, keys: Vec::new(), terms: Vec::new() };
+        for (role, key, counter) in state.question.terms() {
+            nodes.index_topology(&key);
+            let at = state.keys.iter().position(|known| known.name == key).unwrap_or_else(|| {
+                state.keys.push(Key { name: key, offset: 0 });
+                state.keys.len() - 1
+            });
+            let counter = counters.acquire(counter, pods(), namespaces);
+            state.terms.push(Term {
+                role,
+                key: at,
+                counter,
+                position: 0,
+                counts: Vec::new(),
+                total: 0,
+                included: None,
+                nodes: Vec::new(),
+                offset: 0,
+            });
+        }
+        state.lay_out(offset);
+        state
+    }
+
+    /// Gives the counters back.
+    pub(crate) fn release(&self, counters: &mut Counters) {
+        for term in &self.terms {
+            counters.release(term.counter);
+        }
+    }
+
+    fn lay_out(&mut self, mut offset: usize) {
+        for (at, key) in self.keys.iter_mut().enumerate() {
+            key.offset = offset;
+            offset += 1;
+            if key.is_hostname() {
+                for term in self.terms.iter_mut().filter(|term| term.key == at) {
+                    term.offset = offset;
+                    offset += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts everything anew, after nodes changed.
+    pub(crate) fn recount(&mut self, shape: &Shape, nodes: &Nodes, counters: &Counters) {
+        let Self { question, keys, terms } = self;
+        let hard_keys: Vec<&str> = question.hard().map(|c| c.topology_key.as_ref()).collect();
+        let soft_keys: Vec<&str> = match question.requires_all_keys {
+            true => question.soft().map(|c| c.topology_key.as_ref()).collect(),
+            false => Vec::new(),
+        };
+        for term in terms {
+            let (Some(key), Some(counter)) = (keys.get(term.key), counters.get(term.counter)) else { continue };
+            term.included = match &term.role {
+                Role::HardSpread(constraint, _) => Some(included(constraint, &hard_keys, shape, nodes)),
+                Role::SoftSpread(constraint) => Some(included(constraint, &soft_keys, shape, nodes)),
+                _ => None,
+            };
+            term.recount(&key.name, nodes, counter);
+        }
+    }
+
+    /// Follows the counters. Slots whose signature may have changed are added to `moved`.
+    pub(crate) fn catch_up(&mut self, nodes: &Nodes, counters: &Counters, moved: &mut Vec<u32>) {
+        for term in &mut self.terms {
+            let (Some(key), Some(counter)) = (self.keys.get(term.key), counters.get(term.counter)) else { continue };
+            let moved = key.is_hostname().then_some(&mut *moved);
+            term.catch_up(&key.name, nodes, counter, moved);
+        }
+    }
+
+    /// Appends a slot's part of the signature.
+    pub(crate) fn sign(&self, slot: u32, nodes: &Nodes, counters: &Counters, signature: &mut Vec<i64>) {
+        for (at, key) in self.keys.iter().enumerate() {
+            let domain = nodes.topology(&key.name).map_or(NO_DOMAIN, |topology| topology.domain(slot));
+            if !key.is_hostname() {
+                signature.push(if domain == NO_DOMAIN { ABSENT } else { i64::from(domain) });
+                continue;
+            }
+            signature.push(if domain == NO_DOMAIN { ABSENT } else { 0 });
+            for term in self.terms.iter().filter(|term| term.key == at) {
+                signature.push(match &term.role {
+                    // Upstream counts these on the node itself, whatever the inclusion policies say.
+                    Role::SoftSpread(_) => counters.get(term.counter).map_or(0, |counter| counter.on(slot)),
+                    _ => term.count_in(domain),
+                });
+            }
+        }
+    }
+
+    /// The count of a term in a group; `None` where the key is missing.
+    fn count(&self, term: &Term, signature: &Signature) -> Option<i64> {
+        let key = self.keys.get(term.key)?;
+        let domain = *signature.get(key.offset)?;
+        if domain == ABSENT {
+            return None;
+        }
+        if key.is_hostname() {
+            return signature.get(term.offset).copied();
+        }
+        Some(term.count_in(u32::try_from(domain).ok()?))
+    }
+
+    /// The minimum that each filtering constraint compares with, to be handed to [`Self::rejection`].
+    pub(crate) fn minima(&self) -> Vec<i64> {
+        self.terms.iter().map(Term::minimum).collect()
+    }
+
+    /// The first filter that rejects the nodes of a group, and why.
+    pub(crate) fn rejection(&self, signature: &Signature, minima: &[i64]) -> Option<(Plugin, &'static str)> {
+        self.spread_rejection(signature, minima)
+            .map(|reason| (Plugin::PodTopologySpread, reason))
+            .or_else(|| self.affinity_rejection(signature).map(|reason| (Plugin::InterPodAffinity, reason)))
+    }
+
+    fn spread_rejection(&self, signature: &Signature, minima: &[i64]) -> Option<&'static str> {
+        for (term, minimum) in self.terms.iter().zip(minima) {
+            let Role::HardSpread(constraint, counts_itself) = &term.role else { continue };
+            let Some(count) = self.count(term, signature) else { return Some(pod_topology_spread::MISSING_LABEL) };
+            if !pod_topology_spread::keeps_skew(constraint, *counts_itself, count, *minimum) {
+                return Some(pod_topology_spread::REASON);
+            }
+        }
+        None
+    }
+
+    fn affinity_rejection(&self, signature: &Signature) -> Option<&'static str> {
+        let required = || self.terms.iter().filter(|term| matches!(term.role, Role::Required));
+        let mut with_a_friend = true;
+        for term in required() {
+            match self.count(term, signature) {
+                None => return Some(inter_pod_affinity::AFFINITY),
+                Some(count) => with_a_friend &= count > 0,
+            }
+        }
+        if !with_a_friend {
+            // The first pod of a group that wants to be together may go anywhere.
+            let is_first = required().all(|term| term.total == 0);
+            let matches_itself = self.question.own.as_ref().is_some_and(|(_, matches)| *matches);
+            if !(is_first && matches_itself) {
+                return Some(inter_pod_affinity::AFFINITY);
+            }
+        }
+        let meets = |wanted: fn(&Role) -> bool| {
+            let mut terms = self.terms.iter().filter(|term| wanted(&term.role));
+            terms.any(|term| self.count(term, signature).is_some_and(|count| count > 0))
+        };
+        if meets(|role| matches!(role, Role::Avoided)) {
+            return Some(inter_pod_affinity::ANTI_AFFINITY);
+        }
+        meets(|role| matches!(role, Role::Rejecting)).then_some(inter_pod_affinity::EXISTING_ANTI_AFFINITY)
+    }
+
+    /// The weighted scores of groups with feasible nodes, in the same order.
+    pub(crate) fn scores(&self, groups: &[Candidates<'_>], config: &Config) -> Vec<i64> {
+        let spread = self.spread_scores(groups);
+        let affinity = self.affinity_scores(groups);
+        let (spread_weight, affinity_weight) =
+            (config.weight(Plugin::PodTopologySpread), config.weight(Plugin::InterPodAffinity));
+        spread.zip(affinity).map(|(s, a)| s * spread_weight + a * affinity_weight).collect()
+    }
+
+    fn spread_scores(&self, groups: &[Candidates<'_>]) -> impl Iterator<Item = i64> {
+        let soft: Vec<(&Term, &SpreadConstraint)> = self.terms.iter().filter_map(Term::soft).collect();
+        let is_ignored = |group: &Candidates<'_>| {
+            self.question.requires_all_keys && soft.iter().any(|(term, _)| self.count(term, group.signature).is_none())
+        };
+        let scored: Vec<&Candidates<'_>> = groups.iter().filter(|group| !is_ignored(group)).collect();
+        let weights: Vec<f64> = soft
+            .iter()
+            .map(|(term, _)| pod_topology_spread::domain_weight(self.domains_among(term, &scored)))
+            .collect();
+        let raw = |group: &Candidates<'_>| {
+            let parts = soft.iter().zip(&weights).filter_map(|((term, constraint), weight)| {
+                let count = self.count(term, group.signature)?;
+                Some(pod_topology_spread::raw_part(count, *weight, constraint.max_skew))
+            });
+            parts.sum::<f64>().round() as i64
+        };
+        let raws: Vec<Option<i64>> =
+            groups.iter().map(|group| (!soft.is_empty() && !is_ignored(group)).then(|| raw(group))).collect();
+        let lowest = raws.iter().flatten().copied().min().unwrap_or(0);
+        let highest = raws.iter().flatten().copied().max().unwrap_or(0);
+        raws.into_iter().map(move |raw| raw.map_or(0, |raw| pod_topology_spread::normalize(raw, lowest, highest)))
+    }
+
+    /// How many domains of a term's key the candidates are in; of the host name, how many candidates there are.
+    fn domains_among(&self, term: &Term, groups: &[&Candidates<'_>]) -> usize {
+        let Some(key) = self.keys.get(term.key) else { return 0 };
+        if key.is_hostname() {
+            return groups.iter().map(|group| group.count as usize).sum();
+        }
+        let mut domains: Vec<i64> = groups.iter().filter_map(|g| g.signature.get(key.offset).copied()).collect();
+        domains.sort_unstable();
+        domains.dedup();
+        domains.len()
+    }
+
+    fn affinity_scores(&self, groups: &[Candidates<'_>]) -> impl Iterator<Item = i64> {
+        let raw = |group: &Candidates<'_>| -> i64 {
+            let parts = self.terms.iter().filter_map(|term| match term.role {
+                Role::Preferred(weight) => Some(weight * self.count(term, group.signature)?),
+                _ => None,
+            });
+            parts.sum()
+        };
+        let raws: Vec<i64> = groups.iter().map(raw).collect();
+        let lowest = raws.iter().copied().min().unwrap_or(0);
+        let highest = raws.iter().copied().max().unwrap_or(0);
+        raws.into_iter().map(move |raw| inter_pod_affinity::normalize(raw, lowest, highest))
+    }
+}
+
+impl Term {
+    fn soft(&self) -> Option<(&Self, &SpreadConstraint)> {
+        match &self.role {
+            Role::SoftSpread(constraint) => Some((self, constraint)),
+            _ => None,
+        }
+    }
+
+    fn count_in(&self, domain: u32) -> i64 {
+        self.counts.get(domain as usize).copied().unwrap_or(0)
+    }
+
+    fn counts_on(&self, slot: u32) -> bool {
+        self.included.as_ref().is_none_or(|included| included.get(slot as usize).copied().unwrap_or(false))
+    }
+
+    fn recount(&mut self, key: &str, nodes: &Nodes, counter: &Counter) {
+        let Some(topology) = nodes.topology(key) else { return };
+        self.counts = vec![0; topology.domains()];
+        self.nodes = vec![0; topology.domains()];
+        self.total = 0;
+        for (slot, _) in nodes.iter() {
+            let domain = topology.domain(slot);
+            if domain == NO_DOMAIN || !self.counts_on(slot) {
+                continue;
+            }
+            self.counts[domain as usize] += counter.on(slot);
+            self.nodes[domain as usize] += 1;
+            self.total += counter.on(slot);
+        }
+        self.position = counter.journal().end();
+    }
+
+    fn catch_up(&mut self, key: &str, nodes: &Nodes, counter: &Counter, mut moved: Option<&mut Vec<u32>>) {
+        let Some(topology) = nodes.topology(key) else { return };
+        let Some(changes) = counter.journal().since(self.position) else {
+            self.recount(key, nodes, counter);
+            if let Some(moved) = moved {
+                moved.extend(nodes.iter().map(|(slot, _)| slot));
+            }
+            return;
+        };
+        for (slot, difference) in changes {
+            let domain = topology.domain(*slot);
+            if let Some(count) = self.counts.get_mut(domain as usize) {
+                if self.included.as_ref().is_none_or(|included| included.get(*slot as usize) == Some(&true)) {
+                    *count += difference;
+                    self.total += difference;
+                }
+            }
+            if let Some(moved) = &mut moved {
+                moved.push(*slot);
+                moved.extend(topology.members(domain).iter().filter(|member| *member != slot));
+            }
+        }
+        self.position = counter.journal().end();
+    }
+
+    /// The emptiest domain's count; 0 while there are fewer domains than wanted.
+    fn minimum(&self) -> i64 {
+        let Role::HardSpread(constraint, _) = &self.role else { return 0 };
+        let counts = || self.counts.iter().zip(&self.nodes).filter(|(_, nodes)| **nodes > 0).map(|(count, _)| *count);
+        if counts().count() < constraint.min_domains { 0 } else { counts().min().unwrap_or(0) }
+    }
+}
+
+fn included(constraint: &SpreadConstraint, keys: &[&str], shape: &Shape, nodes: &Nodes) -> Vec<bool> {
+    let counts = nodes.iter().map(|(_, node)| {
+        node.present
+            && keys.iter().all(|key| node.spec.labels.get(key).is_some())
+            && pod_topology_spread::includes(constraint, shape, node)
+    });
+    counts.collect()
+}
