@@ -81,7 +81,11 @@ impl<T: DeserializeOwned> Client<T> {
     /// Calls about a resource whose answers are read as `T`, which need not be an [`Object`].
     #[must_use]
     pub fn of(sync: &SyncContext, resource: ApiResource) -> Self {
-        Self { sync: sync.id, resource, kind: PhantomData }
+        Self {
+            sync: sync.id,
+            resource,
+            kind: PhantomData,
+        }
     }
 
     /// A live read, not from the cache.
@@ -97,12 +101,20 @@ impl<T: DeserializeOwned> Client<T> {
 
     /// Creates an object; its name, or what it is generated from, is in the body.
     pub async fn create(&self, namespace: &str, body: impl Body) -> Result<T, ApiError> {
-        self.call(&ObjectKey::new(namespace, ""), "", Verb::Create(json(body)?)).await
+        self.call(&ObjectKey::new(namespace, ""), "", Verb::Create(json(body)?))
+            .await
     }
 
     /// Posts to a subresource, such as `binding`. The answer is dropped.
-    pub async fn create_subresource(&self, key: &ObjectKey, name: &'static str, body: impl Body) -> Result<(), ApiError> {
-        host::call(self.request(key, name, Verb::Create(json(body)?))).await.map(drop)
+    pub async fn create_subresource(
+        &self,
+        key: &ObjectKey,
+        name: &'static str,
+        body: impl Body,
+    ) -> Result<(), ApiError> {
+        host::call(self.request(key, name, Verb::Create(json(body)?)))
+            .await
+            .map(drop)
     }
 
     /// Replaces an object. With `metadata.resourceVersion` in the body a change in
@@ -117,18 +129,31 @@ impl<T: DeserializeOwned> Client<T> {
     }
 
     /// Patches an object.
-    pub async fn patch(&self, key: &ObjectKey, patch_type: PatchType, body: impl Body) -> Result<T, ApiError> {
+    pub async fn patch(
+        &self,
+        key: &ObjectKey,
+        patch_type: PatchType,
+        body: impl Body,
+    ) -> Result<T, ApiError> {
         self.call(key, "", Verb::Patch(patch_type, json(body)?)).await
     }
 
     /// Patches an object's status.
-    pub async fn patch_status(&self, key: &ObjectKey, patch_type: PatchType, body: impl Body) -> Result<T, ApiError> {
-        self.call(key, "status", Verb::Patch(patch_type, json(body)?)).await
+    pub async fn patch_status(
+        &self,
+        key: &ObjectKey,
+        patch_type: PatchType,
+        body: impl Body,
+    ) -> Result<T, ApiError> {
+        self.call(key, "status", Verb::Patch(patch_type, json(body)?))
+            .await
     }
 
     /// Deletes an object. [`default_delete`] leaves every choice to the server.
     pub async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<(), ApiError> {
-        host::call(self.request(key, "", Verb::Delete(options))).await.map(drop)
+        host::call(self.request(key, "", Verb::Delete(options)))
+            .await
+            .map(drop)
     }
 
     async fn call(&self, key: &ObjectKey, subresource: &'static str, verb: Verb) -> Result<T, ApiError> {
@@ -136,7 +161,13 @@ impl<T: DeserializeOwned> Client<T> {
     }
 
     fn request(&self, key: &ObjectKey, subresource: &'static str, verb: Verb) -> Call {
-        Call { sync: self.sync, resource: self.resource, key: key.clone(), subresource, verb }
+        Call {
+            sync: self.sync,
+            resource: self.resource,
+            key: key.clone(),
+            subresource,
+            verb,
+        }
     }
 }
 
@@ -152,7 +183,10 @@ pub fn default_delete() -> DeleteOptions {
     DeleteOptions {
         propagation_policy: None,
         grace_period_seconds: None,
-        preconditions: Preconditions { uid: None, resource_version: None },
+        preconditions: Preconditions {
+            uid: None,
+            resource_version: None,
+        },
     }
 }
 

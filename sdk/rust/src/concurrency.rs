@@ -18,7 +18,11 @@ pub async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F:
                 waiting -= 1;
             }
         }
-        if waiting == 0 { Poll::Ready(()) } else { Poll::Pending }
+        if waiting == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     members.into_iter().filter_map(|member| member.result).collect()
@@ -60,19 +64,34 @@ struct Member<F: Future> {
 
 impl<F: Future> Member<F> {
     fn new(future: F) -> Self {
-        let alarm = Arc::new(Alarm { rung: AtomicBool::new(true), parent: Mutex::new(Waker::noop().clone()) });
-        Self { future: Some(Box::pin(future)), result: None, alarm }
+        let alarm = Arc::new(Alarm {
+            rung: AtomicBool::new(true),
+            parent: Mutex::new(Waker::noop().clone()),
+        });
+        Self {
+            future: Some(Box::pin(future)),
+            result: None,
+            alarm,
+        }
     }
 
     /// Polls if woken; true when that made it complete.
     fn poll(&mut self, context: &Context<'_>) -> bool {
-        let Some(future) = &mut self.future else { return false };
-        self.alarm.parent.lock().unwrap_or_else(PoisonError::into_inner).clone_from(context.waker());
+        let Some(future) = &mut self.future else {
+            return false;
+        };
+        self.alarm
+            .parent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(context.waker());
         if !self.alarm.rung.swap(false, Ordering::Relaxed) {
             return false;
         }
         let waker = Waker::from(Arc::clone(&self.alarm));
-        let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) else { return false };
+        let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) else {
+            return false;
+        };
         self.future = None;
         self.result = Some(result);
         true
@@ -88,7 +107,10 @@ struct Alarm {
 impl Wake for Alarm {
     fn wake(self: Arc<Self>) {
         self.rung.store(true, Ordering::Relaxed);
-        self.parent.lock().unwrap_or_else(PoisonError::into_inner).wake_by_ref();
+        self.parent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .wake_by_ref();
     }
 }
 

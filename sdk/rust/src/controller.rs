@@ -15,7 +15,10 @@ pub use crate::bindings::observer::exports::windlass::controller::observer::{Bat
 ///
 /// Between two `await`s nothing else runs in the instance, so state in `Cell`s and
 /// `RefCell`s needs no lock; do not hold a borrow across an `await`.
-#[allow(async_fn_in_trait, reason = "an instance is single-threaded, so no bound is missing")]
+#[allow(
+    async_fn_in_trait,
+    reason = "an instance is single-threaded, so no bound is missing"
+)]
 pub trait Controller: Sized + 'static {
     /// What it watches and needs. Must not depend on anything but the module's configuration.
     fn manifest() -> Manifest;

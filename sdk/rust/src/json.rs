@@ -87,7 +87,9 @@ fn replace(json: &str, path: &[&str], value: Option<&RawValue>) -> Result<String
         (Some(position), None) if rest.is_empty() => drop(fields.0.remove(position)),
         (None, None) => {}
         _ => {
-            let old = position.and_then(|position| fields.0.get(position)).map_or("{}", |(_, old)| old.get());
+            let old = position
+                .and_then(|position| fields.0.get(position))
+                .map_or("{}", |(_, old)| old.get());
             let new = Cow::Owned(RawValue::from_string(replace(old, rest, value)?)?);
             match position.and_then(|position| fields.0.get_mut(position)) {
                 Some((_, old)) => *old = new,
@@ -101,7 +103,15 @@ fn replace(json: &str, path: &[&str], value: Option<&RawValue>) -> Result<String
 /// Fields whose empty object means the same as none: structures and maps that are not
 /// behind a pointer in Kubernetes' types. Elsewhere `{}` says something, as in `emptyDir: {}`.
 const EMPTY_IS_ABSENT: &[&str] = &[
-    "annotations", "labels", "limits", "matchLabels", "metadata", "nodeSelector", "requests", "resources", "strategy",
+    "annotations",
+    "labels",
+    "limits",
+    "matchLabels",
+    "metadata",
+    "nodeSelector",
+    "requests",
+    "resources",
+    "strategy",
 ];
 
 /// Equality as Kubernetes' `Semantic.DeepEqual` means it: `null`, an empty list and an
@@ -110,11 +120,18 @@ const EMPTY_IS_ABSENT: &[&str] = &[
 pub fn semantically_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Object(left), Value::Object(right)) => {
-            left.iter().all(|(name, value)| fields_equal(name, value, right.get(name)))
-                && right.iter().all(|(name, value)| left.contains_key(name) || says_nothing(name, value))
+            left.iter()
+                .all(|(name, value)| fields_equal(name, value, right.get(name)))
+                && right
+                    .iter()
+                    .all(|(name, value)| left.contains_key(name) || says_nothing(name, value))
         }
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| semantically_equal(left, right))
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| semantically_equal(left, right))
         }
         (left, right) => left == right,
     }
@@ -122,7 +139,9 @@ pub fn semantically_equal(left: &Value, right: &Value) -> bool {
 
 fn fields_equal(name: &str, left: &Value, right: Option<&Value>) -> bool {
     match right {
-        Some(right) => semantically_equal(left, right) || (says_nothing(name, left) && says_nothing(name, right)),
+        Some(right) => {
+            semantically_equal(left, right) || (says_nothing(name, left) && says_nothing(name, right))
+        }
         None => says_nothing(name, left),
     }
 }
@@ -160,7 +179,10 @@ fn hash_value(value: &Value, hasher: &mut Fnv32) {
 }
 
 fn hash_fields(fields: &Map<String, Value>, hasher: &mut Fnv32) {
-    let mut sorted: Vec<_> = fields.iter().filter(|(name, value)| !says_nothing(name, value)).collect();
+    let mut sorted: Vec<_> = fields
+        .iter()
+        .filter(|(name, value)| !says_nothing(name, value))
+        .collect();
     sorted.sort_unstable_by_key(|(name, _)| *name);
     hasher.write(b"{");
     for (name, value) in sorted {

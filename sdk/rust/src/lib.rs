@@ -9,6 +9,7 @@
 //! |---|---|
 //! | reading the shared caches | [`Lister`] |
 //! | talking to the API server | [`SyncContext::client`] |
+//! | adopting and releasing dependents | [`Claim`] |
 //! | events, log lines, time | [`recorder`], [`info!`], [`time`] |
 //! | copying and comparing JSON without knowing it | [`json`] |
 //! | native tests against a fake cluster | [`testing`] |
@@ -22,6 +23,7 @@ extern crate self as windlass_sdk;
 mod api_error;
 #[doc(hidden)]
 pub mod bindings;
+mod claim;
 mod client;
 mod concurrency;
 mod controller;
@@ -41,13 +43,17 @@ pub mod testing;
 pub mod time;
 
 pub use api_error::{ApiError, ApiErrorKind, StatusCause};
+pub use claim::Claim;
 pub use client::{
-    Body, Client, DeleteOptions, ListOptions, PatchType, Preconditions, PropagationPolicy, SyncContext, default_delete,
+    Body, Client, DeleteOptions, ListOptions, PatchType, Preconditions, PropagationPolicy, SyncContext,
+    default_delete,
 };
 pub use concurrency::{join_all, slow_start};
 pub use controller::{Batch, Controller, Delta, DeltaKind, Error, MappedEvent, Mapper, Observer, Outcome};
 pub use lister::Lister;
 pub use manifest::{EventKinds, Manifest, Orphans, Watch};
-pub use object::{ApiResource, Object, ObjectKey, ObjectMeta, OwnerReference, Snapshot, StringMap, null_as_default};
+pub use object::{
+    ApiResource, Object, ObjectKey, ObjectMeta, OwnerReference, Snapshot, StringMap, null_as_default,
+};
 pub use selector::{LabelSelector, Operator, Requirement, is_subset};
 pub use services::{Item, Mapping, config, enqueue, enqueue_after, enqueue_key, monotonic, random, resolve};

@@ -18,7 +18,10 @@ impl<T: Object> Lister<T> {
     /// Reads the watch at this position in the manifest.
     #[must_use]
     pub const fn new(watch: u32) -> Self {
-        Self { watch, kind: PhantomData }
+        Self {
+            watch,
+            kind: PhantomData,
+        }
     }
 
     /// The same watch, read as another type, such as a [`Snapshot`](crate::Snapshot).
@@ -29,7 +32,9 @@ impl<T: Object> Lister<T> {
 
     /// One object.
     pub fn get(&self, key: &ObjectKey) -> Result<Option<T>, Error> {
-        host::lister::get(self.watch, key).map(|body| self.parse(&body)).transpose()
+        host::lister::get(self.watch, key)
+            .map(|body| self.parse(&body))
+            .transpose()
     }
 
     /// The objects of a namespace, or of all, that match a selector in string form
@@ -58,7 +63,12 @@ impl<T: Object> Lister<T> {
     }
 
     fn parse(&self, body: &[u8]) -> Result<T, Error> {
-        serde_json::from_slice(body)
-            .map_err(|error| Error::Terminal(format!("watch {}: a {} does not parse: {error}", self.watch, T::KIND)))
+        serde_json::from_slice(body).map_err(|error| {
+            Error::Terminal(format!(
+                "watch {}: a {} does not parse: {error}",
+                self.watch,
+                T::KIND
+            ))
+        })
     }
 }

@@ -10,7 +10,10 @@ pub use crate::bindings::controller::windlass::controller::logging::Level;
 /// Writes one line; the macros call this.
 pub fn log(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
     if host::log_enabled(level) {
-        let fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.to_string()))
+            .collect();
         host::log(level, message, &fields);
     }
 }

@@ -164,7 +164,10 @@ impl Watch {
 
     /// Adds an index over the scalar at `path`.
     pub fn index(mut self, name: &str, path: &str) -> Self {
-        self.0.indexes.push(wit::Index { name: name.to_owned(), path: path.to_owned() });
+        self.0.indexes.push(wit::Index {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        });
         self
     }
 

@@ -43,7 +43,11 @@ impl ApiResource {
     /// `apps/v1`, or `v1` for the core group.
     #[must_use]
     pub fn api_version(self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 }
 
@@ -102,8 +106,11 @@ pub trait Object: DeserializeOwned {
 macro_rules! object {
     ($type:ty: $group:literal, $version:literal, $plural:literal, $kind:literal) => {
         impl $crate::Object for $type {
-            const RESOURCE: $crate::ApiResource =
-                $crate::ApiResource { group: $group, version: $version, plural: $plural };
+            const RESOURCE: $crate::ApiResource = $crate::ApiResource {
+                group: $group,
+                version: $version,
+                plural: $plural,
+            };
             const KIND: &'static str = $kind;
 
             fn meta(&self) -> &$crate::ObjectMeta {
@@ -117,13 +124,20 @@ impl ObjectKey {
     /// The key of an object; the namespace is empty for cluster-scoped ones.
     #[must_use]
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
     }
 }
 
@@ -166,7 +180,9 @@ impl ObjectMeta {
     /// The owner that manages this object.
     #[must_use]
     pub fn controller(&self) -> Option<&OwnerReference> {
-        self.owner_references.iter().find(|owner| owner.controller == Some(true))
+        self.owner_references
+            .iter()
+            .find(|owner| owner.controller == Some(true))
     }
 
     /// Whether the controlling owner has this UID.
@@ -189,7 +205,9 @@ impl ObjectMeta {
 }
 
 /// Reads an explicit `null` as the empty value, as Go does.
-pub fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 

@@ -22,5 +22,11 @@ pub fn record(event: Event) {
 }
 
 fn event(about: &impl Object, event_type: EventType, reason: &str, message: String) -> Event {
-    Event { regarding: about.reference(), event_type, reason: reason.to_owned(), message, action: String::new() }
+    Event {
+        regarding: about.reference(),
+        event_type,
+        reason: reason.to_owned(),
+        message,
+        action: String::new(),
+    }
 }

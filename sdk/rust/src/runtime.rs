@@ -88,7 +88,12 @@ impl<C: Observer> observer::exports::windlass::controller::observer::Guest for C
 
 impl<C: Mapper> mapper::exports::windlass::controller::mapper::Guest for Component<C> {
     fn keys_for(watch: u32, key: ObjectKey, body: Vec<u8>, old: Option<Vec<u8>>) -> Vec<ObjectKey> {
-        instance::<C>().keys_for(MappedEvent { watch, key, body, old })
+        instance::<C>().keys_for(MappedEvent {
+            watch,
+            key,
+            body,
+            old,
+        })
     }
 }
 
@@ -107,6 +112,9 @@ fn instance<C: Controller>() -> &'static C {
 fn report_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a value that is not text");
     let location = info.location().map(ToString::to_string).unwrap_or_default();
-    let fields = [("panic".to_owned(), message.to_owned()), ("location".to_owned(), location)];
+    let fields = [
+        ("panic".to_owned(), message.to_owned()),
+        ("location".to_owned(), location),
+    ];
     host::log(Level::Error, "the guest panicked", &fields);
 }

@@ -51,7 +51,11 @@ impl LabelSelector {
     /// Whether these labels fulfil it.
     #[must_use]
     pub fn matches(&self, labels: &StringMap) -> bool {
-        is_subset(&self.match_labels, labels) && self.match_expressions.iter().all(|requirement| requirement.matches(labels))
+        is_subset(&self.match_labels, labels)
+            && self
+                .match_expressions
+                .iter()
+                .all(|requirement| requirement.matches(labels))
     }
 }
 

@@ -24,7 +24,11 @@ pub fn enqueue_key(key: ObjectKey) {
 
 /// Adds one key, to be synced after a while.
 pub fn enqueue_after(key: ObjectKey, after: Duration) {
-    enqueue(&[Item { key, after_ms: milliseconds(after), priority: 0 }]);
+    enqueue(&[Item {
+        key,
+        after_ms: milliseconds(after),
+        priority: 0,
+    }]);
 }
 
 /// The resource that serves a kind, or nothing when discovery does not know it.
@@ -35,7 +39,8 @@ pub fn resolve(group: &str, version: &str, kind: &str) -> Option<Mapping> {
 
 /// The module's configuration as the operator wrote it.
 pub fn config<T: DeserializeOwned>() -> Result<T, String> {
-    serde_json::from_slice(&host::config()).map_err(|error| format!("the module's configuration does not parse: {error}"))
+    serde_json::from_slice(&host::config())
+        .map_err(|error| format!("the module's configuration does not parse: {error}"))
 }
 
 /// 64 bits, good enough for names and jitter, not for secrets.

@@ -60,7 +60,9 @@ impl Timestamp {
         }
         let (fraction, zone) = split_fraction(rest)?;
         let local = days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
-        Some(Self(i128::from(local - zone_offset(zone)?) * 1_000_000_000 + fraction))
+        Some(Self(
+            i128::from(local - zone_offset(zone)?) * 1_000_000_000 + fraction,
+        ))
     }
 
     fn seconds(self) -> i64 {
@@ -82,7 +84,10 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_from_days(seconds.div_euclid(SECONDS_PER_DAY));
         let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        )
     }
 }
 
@@ -117,12 +122,17 @@ fn split_numbers(text: &str, separator: char) -> Option<[i64; 3]> {
 }
 
 fn number(digits: &str) -> Option<i64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 /// Nanoseconds of a leading `.123`, and what follows it.
 fn split_fraction(text: &str) -> Option<(i128, &str)> {
-    let Some(digits) = text.strip_prefix('.') else { return Some((0, text)) };
+    let Some(digits) = text.strip_prefix('.') else {
+        return Some((0, text));
+    };
     let end = digits.find(|c: char| !c.is_ascii_digit())?;
     let (digits, zone) = digits.split_at(end);
     let nanoseconds = format!("{digits:0<9}").get(..9)?.parse().ok()?;
@@ -179,7 +189,12 @@ mod tests {
 
     #[test]
     fn text_round_trips_at_the_api_precision() {
-        for text in ["1970-01-01T00:00:00Z", "2024-02-29T23:59:59Z", "2026-11-22T18:06:26Z", "1969-12-31T23:59:59Z"] {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2024-02-29T23:59:59Z",
+            "2026-11-22T18:06:26Z",
+            "1969-12-31T23:59:59Z",
+        ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
         }
     }
@@ -193,7 +208,14 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "2026-01-02", "2026-13-02T03:04:05Z", "2026-01-02T03:04:05", "2026-01-02T+3:04:05Z", "é026-01-02T03:04:05Z"] {
+        for text in [
+            "",
+            "2026-01-02",
+            "2026-13-02T03:04:05Z",
+            "2026-01-02T03:04:05",
+            "2026-01-02T+3:04:05Z",
+            "é026-01-02T03:04:05Z",
+        ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

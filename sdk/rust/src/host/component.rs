@@ -6,11 +6,11 @@ use crate::client::{Call, Verb};
 
 pub(crate) use wit::clock::monotonic;
 pub(crate) use wit::discovery::resolve;
+pub(crate) use wit::lister;
 pub(crate) use wit::logging::{enabled as log_enabled, log};
 pub(crate) use wit::module_config::get as config;
 pub(crate) use wit::random::next as random;
 pub(crate) use wit::workqueue::add as enqueue;
-pub(crate) use wit::lister;
 
 pub(crate) fn now() -> (i64, u32) {
     let now = wit::clock::now();
@@ -22,15 +22,27 @@ pub(crate) fn record(event: wit::recorder::Event) {
 }
 
 pub(crate) async fn call(call: Call) -> Result<Vec<u8>, ApiError> {
-    let Call { sync, resource, key, subresource, verb } = call;
+    let Call {
+        sync,
+        resource,
+        key,
+        subresource,
+        verb,
+    } = call;
     let resource = resource.to_wit();
-    let target = |key, resource| wit::clientset::Target { resource, key, subresource: subresource.to_owned() };
+    let target = |key, resource| wit::clientset::Target {
+        resource,
+        key,
+        subresource: subresource.to_owned(),
+    };
     let result = match verb {
         Verb::List(options) => wit::clientset::list(sync, resource, options).await,
         Verb::Get => wit::clientset::get(sync, target(key, resource)).await,
         Verb::Create(body) => wit::clientset::create(sync, target(key, resource), body).await,
         Verb::Update(body) => wit::clientset::update(sync, target(key, resource), body).await,
-        Verb::Patch(patch_type, body) => wit::clientset::patch(sync, target(key, resource), patch_type, body).await,
+        Verb::Patch(patch_type, body) => {
+            wit::clientset::patch(sync, target(key, resource), patch_type, body).await
+        }
         Verb::Delete(options) => wit::clientset::delete(sync, target(key, resource), options).await,
     };
     result.map_err(|error| ApiError {
