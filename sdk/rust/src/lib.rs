@@ -26,6 +26,7 @@ pub mod bindings;
 mod claim;
 mod client;
 mod concurrency;
+mod condition;
 mod controller;
 mod host;
 pub mod json;
@@ -49,6 +50,7 @@ pub use client::{
     default_delete,
 };
 pub use concurrency::{join_all, slow_start};
+pub use condition::{Condition, ConditionStatus};
 pub use controller::{Batch, Controller, Delta, DeltaKind, Error, MappedEvent, Mapper, Observer, Outcome};
 pub use lister::Lister;
 pub use manifest::{EventKinds, Manifest, Orphans, Watch};

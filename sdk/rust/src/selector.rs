@@ -1,5 +1,7 @@
 //! Label selectors.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 use crate::object::{StringMap, null_as_default};
@@ -59,6 +61,32 @@ impl LabelSelector {
     }
 }
 
+/// The string form, as listers and live lists take it.
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels = self
+            .match_labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let terms: Vec<String> = labels
+            .chain(self.match_expressions.iter().map(ToString::to_string))
+            .collect();
+        f.write_str(&terms.join(","))
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, values) = (&self.key, self.values.join(","));
+        match self.operator {
+            Operator::In => write!(f, "{key} in ({values})"),
+            Operator::NotIn => write!(f, "{key} notin ({values})"),
+            Operator::Exists => f.write_str(key),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+        }
+    }
+}
+
 impl Requirement {
     fn matches(&self, labels: &StringMap) -> bool {
         let value = labels.get(&self.key);
@@ -94,6 +122,15 @@ mod tests {
         assert!(!matches(selector, r#"{"app":"a","tier":"z"}"#));
         assert!(!matches(selector, r#"{"app":"a","tier":"y","old":""}"#));
         assert!(!matches(selector, r#"{"tier":"y"}"#));
+    }
+
+    #[test]
+    fn the_string_form_says_everything() {
+        let selector = r#"{"matchLabels":{"b":"2","a":"1"},"matchExpressions":[
+            {"key":"c","operator":"In","values":["x","y"]},{"key":"d","operator":"NotIn","values":["z"]},
+            {"key":"e","operator":"Exists"},{"key":"f","operator":"DoesNotExist"}]}"#;
+        let selector: LabelSelector = serde_json::from_str(selector).unwrap();
+        assert_eq!(selector.to_string(), "a=1,b=2,c in (x,y),d notin (z),e,!f");
     }
 
     #[test]
