@@ -55,7 +55,10 @@ pub fn columns(group: &str, kind: &str) -> Value {
 /// One object as a table row.
 #[must_use]
 pub fn row(group: &str, kind: &str, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
-    let cells: Vec<Value> = lookup(group, kind).iter().map(|column| column.cell(object, now)).collect();
+    let cells: Vec<Value> = lookup(group, kind)
+        .iter()
+        .map(|column| column.cell(object, now))
+        .collect();
     let mut row = json!({"cells": cells, "object": row_object(object, include)});
     if (group, kind) == ("", "Pod") {
         if let (Some(conditions), Some(row)) = (pods::row_conditions(object), row.as_object_mut()) {
@@ -68,7 +71,10 @@ pub fn row(group: &str, kind: &str, object: &Value, include: IncludeObject, now:
 /// A whole Table, its list metadata empty for the caller to fill.
 #[must_use]
 pub fn render(group: &str, kind: &str, objects: &[&Value], include: IncludeObject, now: Timestamp) -> Value {
-    let rows: Vec<Value> = objects.iter().map(|object| row(group, kind, object, include, now)).collect();
+    let rows: Vec<Value> = objects
+        .iter()
+        .map(|object| row(group, kind, object, include, now))
+        .collect();
     table(columns(group, kind), rows)
 }
 

@@ -14,15 +14,35 @@ pub(super) fn columns(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("", "Namespace") => const { &[NAME, Column::text("Status", "/status/phase", ""), AGE] },
         ("" | "events.k8s.io", "Event") => EVENT,
         ("", "ConfigMap") => const { &[NAME, Column::count("Data", &["/data", "/binaryData"]), AGE] },
-        ("", "Secret") => const { &[NAME, Column::text("Type", "/type", ""), Column::count("Data", &["/data"]), AGE] },
+        ("", "Secret") => {
+            const {
+                &[
+                    NAME,
+                    Column::text("Type", "/type", ""),
+                    Column::count("Data", &["/data"]),
+                    AGE,
+                ]
+            }
+        }
         ("", "ServiceAccount") => const { &[NAME, Column::count("Secrets", &["/secrets"]), AGE] },
         ("", "ResourceQuota") => QUOTA,
-        ("coordination.k8s.io", "Lease") => const { &[NAME, Column::text("Holder", "/spec/holderIdentity", ""), AGE] },
+        ("coordination.k8s.io", "Lease") => {
+            const { &[NAME, Column::text("Holder", "/spec/holderIdentity", ""), AGE] }
+        }
         ("node.k8s.io", "RuntimeClass") => const { &[NAME, Column::text("Handler", "/handler", ""), AGE] },
         ("scheduling.k8s.io", "PriorityClass") => PRIORITY_CLASS,
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => BINDING,
-        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration") => {
-            const { &[NAME, Column::count("Webhooks", &["/webhooks"]).of_type("integer"), AGE] }
+        (
+            "admissionregistration.k8s.io",
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
+        ) => {
+            const {
+                &[
+                    NAME,
+                    Column::count("Webhooks", &["/webhooks"]).of_type("integer"),
+                    AGE,
+                ]
+            }
         }
         _ => return None,
     })
@@ -38,7 +58,12 @@ const NODE: &[Column] = &[
     Column::with("External-IP", |node, _| address(node, "ExternalIP").into()).wide(),
     Column::text("OS-Image", "/status/nodeInfo/osImage", "<unknown>").wide(),
     Column::text("Kernel-Version", "/status/nodeInfo/kernelVersion", "<unknown>").wide(),
-    Column::text("Container-Runtime", "/status/nodeInfo/containerRuntimeVersion", "<unknown>").wide(),
+    Column::text(
+        "Container-Runtime",
+        "/status/nodeInfo/containerRuntimeVersion",
+        "<unknown>",
+    )
+    .wide(),
 ];
 
 const EVENT: &[Column] = &[
@@ -50,7 +75,13 @@ const EVENT: &[Column] = &[
     Column::with("Source", |event, _| source(event).into()).wide(),
     Column::with("Message", |event, _| {
         let message = text(event, &["message"]);
-        if message.is_empty() { text(event, &["note"]) } else { message }.trim().into()
+        if message.is_empty() {
+            text(event, &["note"])
+        } else {
+            message
+        }
+        .trim()
+        .into()
     }),
     Column::with("First Seen", |event, now| first_seen(event, now).into()).wide(),
     Column::with("Count", |event, _| occurrences(event).into()).wide(),
@@ -75,16 +106,26 @@ const PRIORITY_CLASS: &[Column] = &[
 const BINDING: &[Column] = &[
     NAME,
     Column::with("Role", |binding, _| {
-        format!("{}/{}", text(binding, &["roleRef", "kind"]), text(binding, &["roleRef", "name"])).into()
+        format!(
+            "{}/{}",
+            text(binding, &["roleRef", "kind"]),
+            text(binding, &["roleRef", "name"])
+        )
+        .into()
     }),
     AGE,
     Column::with("Users", |binding, _| subjects(binding, "User").into()).wide(),
     Column::with("Groups", |binding, _| subjects(binding, "Group").into()).wide(),
-    Column::with("ServiceAccounts", |binding, _| subjects(binding, "ServiceAccount").into()).wide(),
+    Column::with("ServiceAccounts", |binding, _| {
+        subjects(binding, "ServiceAccount").into()
+    })
+    .wide(),
 ];
 
 fn node_status(node: &Value) -> String {
-    let ready = list(node, &["status", "conditions"]).iter().find(|condition| text(condition, &["type"]) == "Ready");
+    let ready = list(node, &["status", "conditions"])
+        .iter()
+        .find(|condition| text(condition, &["type"]) == "Ready");
     let status = match ready.map(|condition| text(condition, &["status"])) {
         None => "Unknown",
         Some("True") => "Ready",
@@ -96,10 +137,12 @@ fn node_status(node: &Value) -> String {
 
 fn roles(node: &Value) -> String {
     let roles: BTreeSet<&str> = pairs(node, &["metadata", "labels"])
-        .filter_map(|(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
-            Some(role) => Some(role),
-            None => (key == "kubernetes.io/role").then_some(value),
-        })
+        .filter_map(
+            |(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
+                Some(role) => Some(role),
+                None => (key == "kubernetes.io/role").then_some(value),
+            },
+        )
         .filter(|role| !role.is_empty())
         .collect();
     human::or_none(roles.into_iter().collect::<Vec<_>>().join(","))
@@ -108,7 +151,12 @@ fn roles(node: &Value) -> String {
 fn address(node: &Value, kind: &str) -> String {
     let addresses = list(node, &["status", "addresses"]);
     let found = addresses.iter().find(|address| text(address, &["type"]) == kind);
-    human::or_none(found.map(|address| text(address, &["address"])).unwrap_or_default().to_owned())
+    human::or_none(
+        found
+            .map(|address| text(address, &["address"]))
+            .unwrap_or_default()
+            .to_owned(),
+    )
 }
 
 /// A part of the object an event is about, under its name in either API group.
@@ -129,11 +177,20 @@ fn involved(event: &Value) -> String {
 
 /// The first of several members that is there and not empty.
 fn first_of<'a>(event: &'a Value, keys: &[&str]) -> &'a str {
-    keys.iter().map(|key| text(event, &[key])).find(|found| !found.is_empty()).unwrap_or_default()
+    keys.iter()
+        .map(|key| text(event, &[key]))
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
 }
 
 fn first_seen(event: &Value, now: Timestamp) -> String {
-    human::since(first_of(event, &["firstTimestamp", "deprecatedFirstTimestamp", "eventTime"]), now)
+    human::since(
+        first_of(
+            event,
+            &["firstTimestamp", "deprecatedFirstTimestamp", "eventTime"],
+        ),
+        now,
+    )
 }
 
 fn last_seen(event: &Value, now: Timestamp) -> String {
@@ -147,7 +204,9 @@ fn last_seen(event: &Value, now: Timestamp) -> String {
 }
 
 fn occurrences(event: &Value) -> i64 {
-    let plain = int(event, &["count"]).or_else(|| int(event, &["deprecatedCount"])).unwrap_or_default();
+    let plain = int(event, &["count"])
+        .or_else(|| int(event, &["deprecatedCount"]))
+        .unwrap_or_default();
     match at(event, &["series"]) {
         Some(series) => int(series, &["count"]).unwrap_or_default(),
         None => plain.max(1),
@@ -163,7 +222,11 @@ fn source(event: &Value) -> String {
         "" => text(event, &["reportingInstance"]),
         host => host,
     };
-    [component, host].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    [component, host]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What of a quota is used, for its limits or for everything else.
@@ -172,7 +235,13 @@ fn usage(quota: &Value, limits: bool) -> String {
     let hard = object(quota, &["status", "hard"]).into_iter().flatten();
     let shown = |value: Option<&Value>| super::column::shown(value, "0");
     hard.filter(|(name, _)| name.starts_with("limits") == limits)
-        .map(|(name, hard)| format!("{name}: {}/{}", shown(used.and_then(|used| used.get(name))), shown(Some(hard))))
+        .map(|(name, hard)| {
+            format!(
+                "{name}: {}/{}",
+                shown(used.and_then(|used| used.get(name))),
+                shown(Some(hard))
+            )
+        })
         .collect::<Vec<_>>()
         .join(", ")
 }

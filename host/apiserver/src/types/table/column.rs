@@ -42,15 +42,26 @@ enum Cell {
 pub(super) const DEFAULT: &[Column] = &[NAME, Column::new("Created At", "date", Cell::CreatedAt)];
 
 /// The object's name.
-pub(super) const NAME: Column =
-    Column { name: "Name", kind: "string", format: "name", priority: 0, cell: Cell::Name };
+pub(super) const NAME: Column = Column {
+    name: "Name",
+    kind: "string",
+    format: "name",
+    priority: 0,
+    cell: Cell::Name,
+};
 
 /// The object's age.
 pub(super) const AGE: Column = Column::new("Age", "string", Cell::Age);
 
 impl Column {
     const fn new(name: &'static str, kind: &'static str, cell: Cell) -> Self {
-        Self { name, kind, format: "", priority: 0, cell }
+        Self {
+            name,
+            kind,
+            format: "",
+            priority: 0,
+            cell,
+        }
     }
 
     pub(super) const fn text(name: &'static str, place: &'static str, absent: &'static str) -> Self {
@@ -118,9 +129,21 @@ impl Column {
             Cell::Age => human::since(created(), now).into(),
             Cell::CreatedAt => created().into(),
             Cell::Text(place, absent) => shown(object.pointer(place), absent).into(),
-            Cell::Number(place) => object.pointer(place).and_then(Value::as_i64).unwrap_or_default().into(),
-            Cell::Flag(place, absent) => object.pointer(place).and_then(Value::as_bool).unwrap_or(absent).into(),
-            Cell::Count(places) => places.iter().map(|place| len(object.pointer(place))).sum::<usize>().into(),
+            Cell::Number(place) => object
+                .pointer(place)
+                .and_then(Value::as_i64)
+                .unwrap_or_default()
+                .into(),
+            Cell::Flag(place, absent) => object
+                .pointer(place)
+                .and_then(Value::as_bool)
+                .unwrap_or(absent)
+                .into(),
+            Cell::Count(places) => places
+                .iter()
+                .map(|place| len(object.pointer(place)))
+                .sum::<usize>()
+                .into(),
             Cell::Containers(pod_spec) => container_fields(object.pointer(pod_spec), "name").into(),
             Cell::Images(pod_spec) => container_fields(object.pointer(pod_spec), "image").into(),
             Cell::Selector(place) => human::selector(object.pointer(place)).into(),
@@ -149,6 +172,12 @@ fn len(value: Option<&Value>) -> usize {
 }
 
 fn container_fields(pod_spec: Option<&Value>, field: &str) -> String {
-    let containers = pod_spec.map(|spec| list(spec, &["containers"])).unwrap_or_default();
-    containers.iter().map(|container| text(container, &[field])).collect::<Vec<_>>().join(",")
+    let containers = pod_spec
+        .map(|spec| list(spec, &["containers"]))
+        .unwrap_or_default();
+    containers
+        .iter()
+        .map(|container| text(container, &[field]))
+        .collect::<Vec<_>>()
+        .join(",")
 }

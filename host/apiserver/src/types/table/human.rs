@@ -47,7 +47,11 @@ pub(super) fn first_three<T: AsRef<str>>(items: &[T]) -> String {
 
 /// `<none>` instead of nothing.
 pub(super) fn or_none(text: String) -> String {
-    if text.is_empty() { "<none>".to_owned() } else { text }
+    if text.is_empty() {
+        "<none>".to_owned()
+    } else {
+        text
+    }
 }
 
 /// Labels as `a=b,c=d`.
@@ -57,5 +61,10 @@ pub(super) fn labels(labels: Option<&Map<String, Value>>) -> String {
 
 /// A `LabelSelector` object in its query form.
 pub(super) fn selector(selector: Option<&Value>) -> String {
-    or_none(selector.map(LabelSelector::from_object).unwrap_or_default().to_string())
+    or_none(
+        selector
+            .map(LabelSelector::from_object)
+            .unwrap_or_default()
+            .to_string(),
+    )
 }

@@ -23,7 +23,9 @@ const SERVICE: &[Column] = &[
     NAME,
     Column::text("Type", "/spec/type", ""),
     Column::with("Cluster-IP", |service, _| {
-        let first = service.pointer("/spec/clusterIPs/0").or_else(|| service.pointer("/spec/clusterIP"));
+        let first = service
+            .pointer("/spec/clusterIPs/0")
+            .or_else(|| service.pointer("/spec/clusterIP"));
         shown(first, "<none>").into()
     }),
     Column::with("External-IP", |service, _| external_ip(service).into()),
@@ -32,7 +34,11 @@ const SERVICE: &[Column] = &[
     Column::labels("Selector", "/spec/selector").wide(),
 ];
 
-const ENDPOINTS: &[Column] = &[NAME, Column::with("Endpoints", |object, _| endpoints(object).into()), AGE];
+const ENDPOINTS: &[Column] = &[
+    NAME,
+    Column::with("Endpoints", |object, _| endpoints(object).into()),
+    AGE,
+];
 
 const ENDPOINT_SLICE: &[Column] = &[
     NAME,
@@ -47,7 +53,14 @@ const INGRESS: &[Column] = &[
     Column::text("Class", "/spec/ingressClassName", "<none>"),
     Column::with("Hosts", |ingress, _| hosts(ingress).into()),
     Column::with("Address", |ingress, _| balancer(ingress).into()),
-    Column::with("Ports", |ingress, _| if list(ingress, &["spec", "tls"]).is_empty() { "80" } else { "80, 443" }.into()),
+    Column::with("Ports", |ingress, _| {
+        if list(ingress, &["spec", "tls"]).is_empty() {
+            "80"
+        } else {
+            "80, 443"
+        }
+        .into()
+    }),
     AGE,
 ];
 
@@ -117,14 +130,24 @@ fn ports(service: &Value) -> String {
 fn endpoints(object: &Value) -> String {
     let mut shown = Vec::new();
     for subset in list(object, &["subsets"]) {
-        let addresses = || list(subset, &["addresses"]).iter().map(|address| text(address, &["ip"]));
+        let addresses = || {
+            list(subset, &["addresses"])
+                .iter()
+                .map(|address| text(address, &["ip"]))
+        };
         let ports = list(subset, &["ports"]);
         if ports.is_empty() {
             shown.extend(addresses().map(str::to_owned));
         }
         for port in ports {
             let port = port.get("port").and_then(Value::as_i64).unwrap_or_default();
-            shown.extend(addresses().map(|ip| if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }));
+            shown.extend(addresses().map(|ip| {
+                if ip.contains(':') {
+                    format!("[{ip}]:{port}")
+                } else {
+                    format!("{ip}:{port}")
+                }
+            }));
         }
     }
     match list(object, &["subsets"]) {
@@ -145,13 +168,19 @@ fn slice_ports(slice: &Value) -> String {
 }
 
 fn slice_endpoints(slice: &Value) -> String {
-    let addresses: Vec<&str> =
-        list(slice, &["endpoints"]).iter().flat_map(|endpoint| strings(list(endpoint, &["addresses"]))).collect();
+    let addresses: Vec<&str> = list(slice, &["endpoints"])
+        .iter()
+        .flat_map(|endpoint| strings(list(endpoint, &["addresses"])))
+        .collect();
     unset(human::first_three(&addresses))
 }
 
 fn unset(text: String) -> String {
-    if text.is_empty() { "<unset>".to_owned() } else { text }
+    if text.is_empty() {
+        "<unset>".to_owned()
+    } else {
+        text
+    }
 }
 
 fn hosts(ingress: &Value) -> String {

@@ -44,11 +44,15 @@ impl<'a> Summary<'a> {
             "" => phase.to_owned(),
             reason => reason.to_owned(),
         };
-        let gated = condition(pod, "PodScheduled").is_some_and(|found| text(found, &["reason"]) == "SchedulingGated");
+        let gated =
+            condition(pod, "PodScheduled").is_some_and(|found| text(found, &["reason"]) == "SchedulingGated");
         if gated {
             reason = "SchedulingGated".to_owned();
         }
-        let sidecars = list(pod, &["spec", "initContainers"]).iter().filter(|container| is_sidecar(container)).count();
+        let sidecars = list(pod, &["spec", "initContainers"])
+            .iter()
+            .filter(|container| is_sidecar(container))
+            .count();
         let mut summary = Self {
             ready: 0,
             total: list(pod, &["spec", "containers"]).len() + sidecars,
@@ -102,7 +106,10 @@ impl<'a> Summary<'a> {
         let specs = list(pod, &["spec", "initContainers"]);
         for status in list(pod, &["status", "initContainerStatuses"]) {
             let name = text(status, &["name"]);
-            if specs.iter().any(|container| text(container, &["name"]) == name && is_sidecar(container)) {
+            if specs
+                .iter()
+                .any(|container| text(container, &["name"]) == name && is_sidecar(container))
+            {
                 self.count_restarts(status);
             }
         }
@@ -120,14 +127,21 @@ impl<'a> Summary<'a> {
             }
         }
         if running && self.reason == "Completed" {
-            self.reason = if has_condition(pod, "Ready") { "Running" } else { "NotReady" }.to_owned();
+            self.reason = if has_condition(pod, "Ready") {
+                "Running"
+            } else {
+                "NotReady"
+            }
+            .to_owned();
         }
     }
 
     fn count_restarts(&mut self, status: &'a Value) {
         self.restarts += int(status, &["restartCount"]).unwrap_or_default();
         // Timestamps of the API have one form, so that their texts order as their times.
-        self.last_restart = self.last_restart.max(text(status, &["lastState", "terminated", "finishedAt"]));
+        self.last_restart = self
+            .last_restart
+            .max(text(status, &["lastState", "terminated", "finishedAt"]));
     }
 
     fn ready_text(&self) -> String {
@@ -144,7 +158,10 @@ impl<'a> Summary<'a> {
 
 /// The reason of a terminated state, made up from its signal or exit code if it has none.
 fn termination(terminated: &Value) -> String {
-    match (text(terminated, &["reason"]), int(terminated, &["signal"]).unwrap_or_default()) {
+    match (
+        text(terminated, &["reason"]),
+        int(terminated, &["signal"]).unwrap_or_default(),
+    ) {
         ("", 0) => format!("ExitCode:{}", int(terminated, &["exitCode"]).unwrap_or_default()),
         ("", signal) => format!("Signal:{signal}"),
         (reason, _) => reason.to_owned(),
@@ -156,7 +173,9 @@ fn is_sidecar(container: &Value) -> bool {
 }
 
 fn condition<'a>(pod: &'a Value, kind: &str) -> Option<&'a Value> {
-    list(pod, &["status", "conditions"]).iter().find(|condition| text(condition, &["type"]) == kind)
+    list(pod, &["status", "conditions"])
+        .iter()
+        .find(|condition| text(condition, &["type"]) == kind)
 }
 
 fn has_condition(pod: &Value, kind: &str) -> bool {
@@ -168,6 +187,9 @@ fn readiness_gates(pod: &Value) -> String {
     if gates.is_empty() {
         return "<none>".to_owned();
     }
-    let open = gates.iter().filter(|gate| has_condition(pod, text(gate, &["conditionType"]))).count();
+    let open = gates
+        .iter()
+        .filter(|gate| has_condition(pod, text(gate, &["conditionType"])))
+        .count();
     format!("{open}/{}", gates.len())
 }

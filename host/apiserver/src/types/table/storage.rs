@@ -20,7 +20,9 @@ pub(super) fn columns(group: &str, kind: &str) -> Option<&'static [Column]> {
 const VOLUME: &[Column] = &[
     NAME,
     Column::text("Capacity", "/spec/capacity/storage", ""),
-    Column::with("Access Modes", |volume, _| access_modes(list(volume, &["spec", "accessModes"])).into()),
+    Column::with("Access Modes", |volume, _| {
+        access_modes(list(volume, &["spec", "accessModes"])).into()
+    }),
     Column::text("Reclaim Policy", "/spec/persistentVolumeReclaimPolicy", ""),
     Column::with("Status", |volume, _| phase(volume).into()),
     Column::with("Claim", |volume, _| {
@@ -31,7 +33,11 @@ const VOLUME: &[Column] = &[
         }
     }),
     Column::with("StorageClass", |volume, _| storage_class(volume).into()),
-    Column::text("VolumeAttributesClass", "/spec/volumeAttributesClassName", "<unset>"),
+    Column::text(
+        "VolumeAttributesClass",
+        "/spec/volumeAttributesClassName",
+        "<unset>",
+    ),
     Column::text("Reason", "/status/reason", ""),
     AGE,
     Column::text("VolumeMode", "/spec/volumeMode", "<unset>").wide(),
@@ -42,13 +48,25 @@ const CLAIM: &[Column] = &[
     Column::with("Status", |claim, _| phase(claim).into()),
     Column::text("Volume", "/spec/volumeName", ""),
     Column::with("Capacity", |claim, _| {
-        if is_bound(claim) { shown(claim.pointer("/status/capacity/storage"), "").into() } else { "".into() }
+        if is_bound(claim) {
+            shown(claim.pointer("/status/capacity/storage"), "").into()
+        } else {
+            "".into()
+        }
     }),
     Column::with("Access Modes", |claim, _| {
-        if is_bound(claim) { access_modes(list(claim, &["status", "accessModes"])).into() } else { "".into() }
+        if is_bound(claim) {
+            access_modes(list(claim, &["status", "accessModes"])).into()
+        } else {
+            "".into()
+        }
     }),
     Column::with("StorageClass", |claim, _| storage_class(claim).into()),
-    Column::text("VolumeAttributesClass", "/spec/volumeAttributesClassName", "<unset>"),
+    Column::text(
+        "VolumeAttributesClass",
+        "/spec/volumeAttributesClassName",
+        "<unset>",
+    ),
     AGE,
     Column::text("VolumeMode", "/spec/volumeMode", "<unset>").wide(),
 ];
@@ -56,10 +74,17 @@ const CLAIM: &[Column] = &[
 const STORAGE_CLASS: &[Column] = &[
     Column::with("Name", |class, _| {
         let name = text(class, &["metadata", "name"]);
-        let default = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
-            .into_iter()
-            .any(|key| text(class, &["metadata", "annotations", key]) == "true");
-        if default { format!("{name} (default)").into() } else { name.into() }
+        let default = [
+            "storageclass.kubernetes.io/is-default-class",
+            "storageclass.beta.kubernetes.io/is-default-class",
+        ]
+        .into_iter()
+        .any(|key| text(class, &["metadata", "annotations", key]) == "true");
+        if default {
+            format!("{name} (default)").into()
+        } else {
+            name.into()
+        }
     }),
     Column::text("Provisioner", "/provisioner", ""),
     Column::text("ReclaimPolicy", "/reclaimPolicy", "Delete"),
@@ -77,19 +102,34 @@ const ATTACHMENT: &[Column] = &[
     AGE,
 ];
 
-const CSI_NODE: &[Column] = &[NAME, Column::count("Drivers", &["/spec/drivers"]).of_type("integer"), AGE];
+const CSI_NODE: &[Column] = &[
+    NAME,
+    Column::count("Drivers", &["/spec/drivers"]).of_type("integer"),
+    AGE,
+];
 
 fn is_bound(claim: &Value) -> bool {
     !text(claim, &["spec", "volumeName"]).is_empty()
 }
 
 fn phase(object: &Value) -> &str {
-    if is_deleting(object) { "Terminating" } else { text(object, &["status", "phase"]) }
+    if is_deleting(object) {
+        "Terminating"
+    } else {
+        text(object, &["status", "phase"])
+    }
 }
 
 /// The class in spec; older objects have it in an annotation, which wins.
 fn storage_class(object: &Value) -> &str {
-    match text(object, &["metadata", "annotations", "volume.beta.kubernetes.io/storage-class"]) {
+    match text(
+        object,
+        &[
+            "metadata",
+            "annotations",
+            "volume.beta.kubernetes.io/storage-class",
+        ],
+    ) {
         "" => text(object, &["spec", "storageClassName"]),
         class => class,
     }
@@ -97,8 +137,14 @@ fn storage_class(object: &Value) -> &str {
 
 /// The short names of access modes, each once, in a fixed order.
 fn access_modes(modes: &[Value]) -> String {
-    const SHORT: [(&str, &str); 4] =
-        [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
-    let present = SHORT.iter().filter(|(mode, _)| modes.iter().any(|given| given == mode));
+    const SHORT: [(&str, &str); 4] = [
+        ("ReadWriteOnce", "RWO"),
+        ("ReadOnlyMany", "ROX"),
+        ("ReadWriteMany", "RWX"),
+        ("ReadWriteOncePod", "RWOP"),
+    ];
+    let present = SHORT
+        .iter()
+        .filter(|(mode, _)| modes.iter().any(|given| given == mode));
     present.map(|(_, short)| *short).collect::<Vec<_>>().join(",")
 }

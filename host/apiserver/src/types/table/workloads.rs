@@ -113,16 +113,20 @@ const CRON_JOB: &[Column] = &[
     NAME,
     Column::text("Schedule", "/spec/schedule", ""),
     Column::text("Timezone", "/spec/timeZone", "<none>"),
-    Column::with("Suspend", |object, _| match object.pointer("/spec/suspend").and_then(Value::as_bool) {
-        None => "<unset>".into(),
-        Some(true) => "True".into(),
-        Some(false) => "False".into(),
+    Column::with("Suspend", |object, _| {
+        match object.pointer("/spec/suspend").and_then(Value::as_bool) {
+            None => "<unset>".into(),
+            Some(true) => "True".into(),
+            Some(false) => "False".into(),
+        }
     })
     .of_type("boolean"),
     Column::count("Active", &["/status/active"]).of_type("integer"),
-    Column::with("Last Schedule", |object, now| match text(object, &["status", "lastScheduleTime"]) {
-        "" => "<none>".into(),
-        time => human::since(time, now).into(),
+    Column::with("Last Schedule", |object, now| {
+        match text(object, &["status", "lastScheduleTime"]) {
+            "" => "<none>".into(),
+            time => human::since(time, now).into(),
+        }
     }),
     AGE,
     Column::containers(JOB_TEMPLATE),
@@ -143,8 +147,12 @@ const AUTOSCALER: &[Column] = &[
     AGE,
 ];
 
-const SCALE: &[Column] =
-    &[NAME, Column::number("Desired", "/spec/replicas"), Column::number("Available", "/status/replicas"), AGE];
+const SCALE: &[Column] = &[
+    NAME,
+    Column::number("Desired", "/spec/replicas"),
+    Column::number("Available", "/status/replicas"),
+    AGE,
+];
 
 const DISRUPTION_BUDGET: &[Column] = &[
     NAME,
@@ -156,17 +164,30 @@ const DISRUPTION_BUDGET: &[Column] = &[
 
 fn fields(pod_template: &Value, field: &str) -> Value {
     let containers = list(pod_template, &["template", "spec", "containers"]);
-    containers.iter().map(|container| text(container, &[field])).collect::<Vec<_>>().join(",").into()
+    containers
+        .iter()
+        .map(|container| text(container, &[field]))
+        .collect::<Vec<_>>()
+        .join(",")
+        .into()
 }
 
 fn ready_of_desired(object: &Value) -> Value {
     let number = |path: &[&str]| int(object, path).unwrap_or_default();
-    format!("{}/{}", number(&["status", "readyReplicas"]), number(&["spec", "replicas"])).into()
+    format!(
+        "{}/{}",
+        number(&["status", "readyReplicas"]),
+        number(&["spec", "replicas"])
+    )
+    .into()
 }
 
 fn controller(revision: &Value) -> String {
     let owners = list(revision, &["metadata", "ownerReferences"]);
-    let Some(owner) = owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true))) else {
+    let Some(owner) = owners
+        .iter()
+        .find(|owner| owner.get("controller") == Some(&Value::Bool(true)))
+    else {
         return "<none>".to_owned();
     };
     let kind = text(owner, &["kind"]).to_lowercase();
@@ -196,7 +217,10 @@ fn job_status(job: &Value) -> &'static str {
 
 fn completions(job: &Value) -> String {
     let succeeded = int(job, &["status", "succeeded"]).unwrap_or_default();
-    match (int(job, &["spec", "completions"]), int(job, &["spec", "parallelism"]).unwrap_or_default()) {
+    match (
+        int(job, &["spec", "completions"]),
+        int(job, &["spec", "parallelism"]).unwrap_or_default(),
+    ) {
         (Some(completions), _) => format!("{succeeded}/{completions}"),
         (None, parallelism) if parallelism > 1 => format!("{succeeded}/1 of {parallelism}"),
         (None, _) => format!("{succeeded}/1"),
@@ -216,7 +240,10 @@ fn job_duration(job: &Value, now: Timestamp) -> String {
 fn targets(autoscaler: &Value) -> String {
     if let Some(target) = int(autoscaler, &["spec", "targetCPUUtilizationPercentage"]) {
         let current = int(autoscaler, &["status", "currentCPUUtilizationPercentage"]);
-        return format!("cpu: {}/{target}%", current.map_or("<unknown>".to_owned(), |current| format!("{current}%")));
+        return format!(
+            "cpu: {}/{target}%",
+            current.map_or("<unknown>".to_owned(), |current| format!("{current}%"))
+        );
     }
     let metrics = list(autoscaler, &["spec", "metrics"]);
     let current = list(autoscaler, &["status", "currentMetrics"]);
@@ -244,17 +271,25 @@ fn target(metric: &Value, current: &Value) -> String {
         _ => return "<unknown type>".to_owned(),
     };
     let side = |value: &Value, member: &str| {
-        let amount = |key: &str| value.pointer(&format!("/{source}/{member}/{key}")).filter(|amount| !amount.is_null());
+        let amount = |key: &str| {
+            value
+                .pointer(&format!("/{source}/{member}/{key}"))
+                .filter(|amount| !amount.is_null())
+        };
         let plain = |amount: &Value| amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
         amount("averageUtilization")
             .map(|percent| format!("{percent}%"))
-            .or_else(|| amount("averageValue").map(|average| match source {
-                "object" | "external" => format!("{} (avg)", plain(average)),
-                _ => plain(average),
-            }))
+            .or_else(|| {
+                amount("averageValue").map(|average| match source {
+                    "object" | "external" => format!("{} (avg)", plain(average)),
+                    _ => plain(average),
+                })
+            })
             .or_else(|| amount("value").map(plain))
     };
-    let current = side(current, "current").unwrap_or_else(|| "<unknown>".to_owned()).replace(" (avg)", "");
+    let current = side(current, "current")
+        .unwrap_or_else(|| "<unknown>".to_owned())
+        .replace(" (avg)", "");
     let target = side(metric, "target").unwrap_or_else(|| "<auto>".to_owned());
     match named {
         true => format!("{}: {current}/{target}", text(metric, &[source, "name"])),
