@@ -87,7 +87,14 @@ impl ApiError {
     /// An error that did not come from a server.
     #[must_use]
     pub fn local(kind: ApiErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, code: 0, reason: String::new(), message: message.into(), causes: Vec::new(), retry_after_ms: None }
+        Self {
+            kind,
+            code: 0,
+            reason: String::new(),
+            message: message.into(),
+            causes: Vec::new(),
+            retry_after_ms: None,
+        }
     }
 
     /// Reads a failed response: its HTTP status, its body (a `Status` or anything else)
@@ -98,13 +105,30 @@ impl ApiError {
         let details = status.details.unwrap_or_default();
         let reason = status.reason.unwrap_or_default();
         let causes = details.causes.unwrap_or_default();
-        let message = status.message.filter(|message| !message.is_empty()).unwrap_or_else(|| {
-            let text = String::from_utf8_lossy(&body[..body.len().min(256)]);
-            if text.trim().is_empty() { format!("HTTP status {code}") } else { format!("HTTP status {code}: {}", text.trim()) }
-        });
+        let message = status
+            .message
+            .filter(|message| !message.is_empty())
+            .unwrap_or_else(|| {
+                let text = String::from_utf8_lossy(&body[..body.len().min(256)]);
+                if text.trim().is_empty() {
+                    format!("HTTP status {code}")
+                } else {
+                    format!("HTTP status {code}: {}", text.trim())
+                }
+            });
         let kind = classify(code, &reason, &causes);
-        let retry_after_ms = details.retry_after_seconds.or(retry_after_seconds).map(|seconds| seconds.saturating_mul(1000));
-        Self { kind, code, reason, message, causes, retry_after_ms }
+        let retry_after_ms = details
+            .retry_after_seconds
+            .or(retry_after_seconds)
+            .map(|seconds| seconds.saturating_mul(1000));
+        Self {
+            kind,
+            code,
+            reason,
+            message,
+            causes,
+            retry_after_ms,
+        }
     }
 }
 
@@ -112,7 +136,9 @@ fn classify(code: u16, reason: &str, causes: &[StatusCause]) -> ApiErrorKind {
     match code {
         400 => ApiErrorKind::BadRequest,
         401 => ApiErrorKind::Forbidden,
-        403 if causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => ApiErrorKind::NamespaceTerminating,
+        403 if causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => {
+            ApiErrorKind::NamespaceTerminating
+        }
         403 => ApiErrorKind::Forbidden,
         404 => ApiErrorKind::NotFound,
         409 if reason == "AlreadyExists" => ApiErrorKind::AlreadyExists,
@@ -134,14 +160,26 @@ mod tests {
     #[test]
     fn a_terminating_namespace_is_told_from_other_refusals() {
         let body = br#"{"reason":"Forbidden","message":"no","details":{"causes":[{"reason":"NamespaceTerminating","field":"metadata.namespace"}]}}"#;
-        assert_eq!(ApiError::from_response(403, body, None).kind, ApiErrorKind::NamespaceTerminating);
-        assert_eq!(ApiError::from_response(403, b"{}", None).kind, ApiErrorKind::Forbidden);
+        assert_eq!(
+            ApiError::from_response(403, body, None).kind,
+            ApiErrorKind::NamespaceTerminating
+        );
+        assert_eq!(
+            ApiError::from_response(403, b"{}", None).kind,
+            ApiErrorKind::Forbidden
+        );
     }
 
     #[test]
     fn a_body_that_is_no_status_still_gives_a_message() {
         let error = ApiError::from_response(502, b"<html>bad gateway", None);
-        assert_eq!((error.kind, error.message.as_str()), (ApiErrorKind::Unavailable, "HTTP status 502: <html>bad gateway"));
-        assert_eq!(ApiError::from_response(500, b"", Some(3)).retry_after_ms, Some(3000));
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ApiErrorKind::Unavailable, "HTTP status 502: <html>bad gateway")
+        );
+        assert_eq!(
+            ApiError::from_response(500, b"", Some(3)).retry_after_ms,
+            Some(3000)
+        );
     }
 }

@@ -132,3 +132,6 @@ fn selector_of(object: &Object) -> Option<Selector> {
     let selecting: Selecting = serde_json::from_slice(object.body()).ok()?;
     selecting.spec.selector.to_selector().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -221,3 +221,6 @@ fn is_shown(write: &Write, progress: &dyn CacheProgress) -> bool {
         WriteEffect::Deleted => !matches!(shown(), Presence::Present { deleting: false, .. }),
     }
 }
+
+#[cfg(test)]
+mod tests;

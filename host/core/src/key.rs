@@ -20,21 +20,37 @@ impl Resource {
     /// Builds a resource from its three names.
     #[must_use]
     pub fn new(group: &str, version: &str, plural: &str) -> Self {
-        Self { group: group.into(), version: version.into(), plural: plural.into() }
+        Self {
+            group: group.into(),
+            version: version.into(),
+            plural: plural.into(),
+        }
     }
 
     /// `v1` for the core group, `group/version` otherwise: the `apiVersion` of its objects.
     #[must_use]
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_string()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// The URL path of the collection, over all namespaces when `namespace` is empty.
     #[must_use]
     pub fn path(&self, namespace: &str) -> String {
         let root = if self.group.is_empty() { "/api" } else { "/apis" };
-        let group = if self.group.is_empty() { String::new() } else { format!("/{}", self.group) };
-        let scope = if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
+        let group = if self.group.is_empty() {
+            String::new()
+        } else {
+            format!("/{}", self.group)
+        };
+        let scope = if namespace.is_empty() {
+            String::new()
+        } else {
+            format!("/namespaces/{namespace}")
+        };
         format!("{root}{group}/{}{scope}/{}", self.version, self.plural)
     }
 }
@@ -43,7 +59,11 @@ impl fmt::Display for Resource {
     /// `deployments.apps`, or `pods` for the core group, as Kubernetes prints group resources.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.plural)?;
-        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+        if self.group.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ".{}", self.group)
+        }
     }
 }
 
@@ -71,12 +91,19 @@ impl ObjectKey {
     /// Builds a key.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
     }
 }

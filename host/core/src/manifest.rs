@@ -73,7 +73,11 @@ pub struct EventKinds {
 
 impl EventKinds {
     /// All of them.
-    pub const ALL: Self = Self { added: true, updated: true, deleted: true };
+    pub const ALL: Self = Self {
+        added: true,
+        updated: true,
+        deleted: true,
+    };
 }
 
 /// A named index over a watch.

@@ -22,7 +22,9 @@ impl PermissionRule {
             && contains(&self.api_groups, group)
             && self.resources.iter().any(|rule| match rule.split_once('/') {
                 _ if rule == "*" => true,
-                Some((plural, sub)) => (plural == "*" || plural == resource) && (sub == "*" || sub == subresource),
+                Some((plural, sub)) => {
+                    (plural == "*" || plural == resource) && (sub == "*" || sub == subresource)
+                }
                 None => rule == resource && subresource.is_empty(),
             })
     }
@@ -40,7 +42,9 @@ impl Grants {
     /// Whether a request is covered by some rule.
     #[must_use]
     pub fn allow(&self, verb: &str, group: &str, resource: &str, subresource: &str) -> bool {
-        self.0.iter().any(|rule| rule.allows(verb, group, resource, subresource))
+        self.0
+            .iter()
+            .any(|rule| rule.allows(verb, group, resource, subresource))
     }
 }
 
@@ -50,7 +54,11 @@ mod tests {
 
     fn grants(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Grants {
         let list = |items: &[&str]| items.iter().copied().map(SmolStr::from).collect();
-        Grants(vec![PermissionRule { api_groups: list(groups), resources: list(resources), verbs: list(verbs) }])
+        Grants(vec![PermissionRule {
+            api_groups: list(groups),
+            resources: list(resources),
+            verbs: list(verbs),
+        }])
     }
 
     #[test]

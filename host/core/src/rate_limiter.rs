@@ -245,3 +245,95 @@ impl Backoff {
 fn scale(duration: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_failing_key_waits_twice_as_long_each_time_up_to_the_cap() {
+        let mut limiter = RateLimiter::new(RateLimiterConfig {
+            overall: None,
+            ..RateLimiterConfig::default()
+        });
+        let now = Instant::now();
+        let delays: Vec<u128> = (0..4).map(|_| limiter.when(&"a", now).as_millis()).collect();
+        assert_eq!(delays, [5, 10, 20, 40]);
+        let last = (0..100).map(|_| limiter.when(&"a", now)).last();
+        assert_eq!(
+            (last, limiter.num_requeues(&"a")),
+            (Some(Duration::from_secs(1000)), 104)
+        );
+        assert_eq!(limiter.when(&"b", now), 5 * MS);
+        limiter.forget(&"a");
+        assert_eq!((limiter.num_requeues(&"a"), limiter.when(&"a", now)), (0, 5 * MS));
+    }
+
+    #[test]
+    fn past_the_burst_all_keys_together_wait_for_the_bucket() {
+        let mut limiter = RateLimiter::new(RateLimiterConfig::default());
+        let now = Instant::now();
+        let delays: Vec<Duration> = (0..103).map(|key| limiter.when(&key, now)).collect();
+        assert!(delays[..100].iter().all(|delay| *delay == 5 * MS));
+        assert_eq!(delays[100..], [100 * MS, 200 * MS, 300 * MS]);
+    }
+
+    #[test]
+    fn a_backoff_grows_to_its_cap_and_starts_over_after_a_quiet_time() {
+        let mut backoff = Backoff::new(BackoffConfig::REFLECTOR);
+        let mut now = Instant::now();
+        let delays: Vec<u128> = (0..7)
+            .map(|_| backoff.next_delay_with(now, 0.0).as_millis())
+            .collect();
+        assert_eq!(delays, [800, 1600, 3200, 6400, 12800, 25600, 30000]);
+        assert_eq!(
+            (backoff.next_delay_with(now, 1.0), backoff.attempts()),
+            (Duration::from_secs(60), 8)
+        );
+        now += Duration::from_secs(121);
+        assert_eq!(
+            (backoff.next_delay_with(now, 0.5), backoff.attempts()),
+            (1200 * MS, 1)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_of_time_grants_more_than_burst_and_rate(
+            burst in 1..20_u32,
+            gaps in prop::collection::vec(0..300_u64, 1..200),
+        ) {
+            let mut bucket = TokenBucket::new(TokenBucketConfig { per_second: 10.0, burst });
+            let start = Instant::now();
+            let mut now = start;
+            let grants: Vec<f64> = gaps.iter().map(|gap| {
+                now += MS * (*gap as u32);
+                (now + bucket.reserve(now) - start).as_secs_f64()
+            }).collect();
+            for (first, from) in grants.iter().enumerate() {
+                for (last, to) in grants.iter().enumerate().skip(first) {
+                    let granted = (last - first + 1) as f64;
+                    prop_assert!(granted <= f64::from(burst) + 10.0 * (to - from) + 1.0 + 1e-6);
+                }
+            }
+        }
+
+        #[test]
+        fn a_backoff_stays_between_its_initial_delay_and_the_jittered_cap(
+            steps in prop::collection::vec((0..300_u64, 0.0..1.0_f64), 1..100),
+        ) {
+            let config = BackoffConfig::REFLECTOR;
+            let mut backoff = Backoff::new(config);
+            let mut now = Instant::now();
+            for (seconds, random) in steps {
+                now += Duration::from_secs(seconds);
+                let delay = backoff.next_delay_with(now, random);
+                prop_assert!(delay >= config.initial && delay <= config.cap * 2);
+            }
+        }
+    }
+}

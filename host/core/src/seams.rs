@@ -35,7 +35,12 @@ pub trait ObjectReader: Send + Sync {
     /// One object.
     fn get(&self, watch: WatchId, key: &ObjectKey) -> Result<Option<Arc<Object>>, ReadError>;
     /// Objects of a namespace, or of all, that match a label selector (empty: all).
-    fn list(&self, watch: WatchId, namespace: Option<&str>, selector: &str) -> Result<Vec<Arc<Object>>, ReadError>;
+    fn list(
+        &self,
+        watch: WatchId,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<Arc<Object>>, ReadError>;
     /// Objects under a declared index.
     fn by_index(&self, watch: WatchId, index: &str, value: &str) -> Result<Vec<Arc<Object>>, ReadError>;
     /// Objects controlled by this UID.
@@ -290,7 +295,11 @@ pub trait Guest: Send + Sync {
     /// Runs the guest's `start`.
     fn start(&self) -> BoxFuture<'static, Result<(), GuestFailure>>;
     /// One sync.
-    fn sync(&self, id: SyncId, key: ObjectKey) -> BoxFuture<'static, Result<Result<Outcome, SyncError>, GuestFailure>>;
+    fn sync(
+        &self,
+        id: SyncId,
+        key: ObjectKey,
+    ) -> BoxFuture<'static, Result<Result<Outcome, SyncError>, GuestFailure>>;
     /// Delivers deltas. Only for guests with an observer.
     fn observe(&self, batches: Vec<DeltaBatch>) -> BoxFuture<'static, Result<(), GuestFailure>>;
     /// Asks the mapper. Only for guests with one.

@@ -55,6 +55,30 @@ struct Rank {
     sequence: u64,
 }
 
+impl Rank {
+    /// A key's place: the time of its add, moved one ageing step into the past for each
+    /// level of priority. Time passing ages all keys alike, so the order never changes.
+    fn new(config: &QueueConfig, sequence: u64, priority: i32, since_epoch: Duration) -> Self {
+        Self {
+            virtual_nanos: nanos(since_epoch),
+            sequence,
+        }
+        .raised(config, i64::from(priority))
+    }
+
+    fn raised(self, config: &QueueConfig, levels: i64) -> Self {
+        let advance = nanos(config.ageing_step).saturating_mul(levels);
+        Self {
+            virtual_nanos: self.virtual_nanos.saturating_sub(advance),
+            ..self
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// Order among the delayed keys.
 type Due = (Instant, u64);
 
@@ -232,7 +256,12 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
             .observe(now.saturating_duration_since(processing.since));
         if let Dirty::AfterDone { priority, since } = state.dirty {
             self.sequence += 1;
-            let rank = rank(&self.config, self.epoch, self.sequence, priority, now);
+            let rank = Rank::new(
+                &self.config,
+                self.sequence,
+                priority,
+                now.saturating_duration_since(self.epoch),
+            );
             state.dirty = Dirty::Ready {
                 rank,
                 priority,
@@ -339,10 +368,11 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
             Dirty::Ready {
                 rank: present_rank,
                 priority: present,
-                since,
+                ..
             } => {
                 if priority > *present {
-                    let raised = rank(&self.config, self.epoch, present_rank.sequence, priority, *since);
+                    let levels = i64::from(priority) - i64::from(*present);
+                    let raised = present_rank.raised(&self.config, levels);
                     if let Some(key) = self.ready.remove(present_rank) {
                         self.ready.insert(raised, key);
                     }
@@ -357,7 +387,8 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
                     return Wake::Nobody;
                 }
                 self.sequence += 1;
-                let rank = rank(&self.config, self.epoch, self.sequence, priority, since);
+                let since_epoch = since.saturating_duration_since(self.epoch);
+                let rank = Rank::new(&self.config, self.sequence, priority, since_epoch);
                 state.dirty = Dirty::Ready {
                     rank,
                     priority,
@@ -454,16 +485,4 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
 pub struct QueueFull {
     /// The limit.
     pub limit: usize,
-}
-
-/// A key's place: the time of its add, moved one ageing step into the past for each
-/// level of priority. Time passing ages all keys alike, so the order never changes.
-fn rank(config: &QueueConfig, epoch: Instant, sequence: u64, priority: i32, since: Instant) -> Rank {
-    let nanos = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-    let virtual_nanos = nanos(since.saturating_duration_since(epoch))
-        .saturating_sub(nanos(config.ageing_step).saturating_mul(i64::from(priority)));
-    Rank {
-        virtual_nanos,
-        sequence,
-    }
 }
