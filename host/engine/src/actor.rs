@@ -64,11 +64,9 @@ enum Order {
     Barrier,
 }
 
-type Store = HostState;
-
 /// Serves calls until the instance ends.
 pub(crate) async fn serve(
-    accessor: &Accessor<Store>,
+    accessor: &Accessor<HostState>,
     exports: &Exports,
     mut calls: UnboundedReceiver<Call>,
 ) -> End {
@@ -79,7 +77,7 @@ pub(crate) async fn serve(
 }
 
 async fn serve_until_failure(
-    accessor: &Accessor<Store>,
+    accessor: &Accessor<HostState>,
     exports: &Exports,
     calls: &mut UnboundedReceiver<Call>,
 ) -> Result<Infallible, End> {
@@ -105,7 +103,7 @@ async fn serve_until_failure(
 /// A call into an export, queued in the store.
 struct Queued<P: 'static, R: 'static> {
     function: TypedFunc<P, R>,
-    call: TypedFuncCallConcurrent<Store, P, R>,
+    call: TypedFuncCallConcurrent<HostState, P, R>,
 }
 
 impl<P, R> Queued<P, R>
@@ -113,12 +111,12 @@ where
     P: ComponentNamedList + Lower + Send + Sync + 'static,
     R: ComponentNamedList + Lift + Send + Sync + 'static,
 {
-    fn start(accessor: &Accessor<Store>, function: TypedFunc<P, R>, params: P) -> wasmtime::Result<Self> {
+    fn start(accessor: &Accessor<HostState>, function: TypedFunc<P, R>, params: P) -> wasmtime::Result<Self> {
         let call = accessor.with(|access| function.start_call_concurrent(access, params))?;
         Ok(Self { function, call })
     }
 
-    async fn finish(self, accessor: &Accessor<Store>) -> wasmtime::Result<R> {
+    async fn finish(self, accessor: &Accessor<HostState>) -> wasmtime::Result<R> {
         let result = self.function.finish_call_concurrent(accessor, self.call).await?;
         accessor.with(|mut access| access.data_mut().meter.progress());
         Ok(result)
@@ -149,7 +147,7 @@ impl Started {
 }
 
 /// Queues a call in the store. The guest is entered later, by the event loop.
-fn start(accessor: &Accessor<Store>, exports: &Exports, call: Call) -> Result<Started, End> {
+fn start(accessor: &Accessor<HostState>, exports: &Exports, call: Call) -> Result<Started, End> {
     Ok(match call {
         Call::Start(reply) => Started::Start(Queued::start(accessor, exports.start, ())?, reply),
         Call::Sync { id, key, reply } => {
@@ -167,7 +165,7 @@ fn start(accessor: &Accessor<Store>, exports: &Exports, call: Call) -> Result<St
             let function = exports.keys_for.ok_or_else(|| missing("mapper"))?;
             let object = &delta.object;
             let old = delta.old.as_ref().map(|old| old.body().clone());
-            let params = (watch, object_key(&object.key()), object.body().clone(), old);
+            let params = (watch, object_key(object.key()), object.body().clone(), old);
             Started::Map(Queued::start(accessor, function, params)?, reply)
         }
     })
@@ -178,7 +176,7 @@ fn missing(interface: &str) -> End {
 }
 
 /// Waits for a call and sends its result back. A caller that no longer waits is fine.
-async fn finish(accessor: &Accessor<Store>, started: Started) -> Result<Order, End> {
+async fn finish(accessor: &Accessor<HostState>, started: Started) -> Result<Order, End> {
     let order = started.order();
     match started {
         Started::Start(queued, reply) => {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use cap_std::fs::Dir;
-use wasmtime::Config;
 use wasmtime::component::Linker;
+use wasmtime::{Config, WasmBacktraceDetails};
 
 use crate::cache::CompiledCache;
 use crate::host::HostState;
@@ -126,5 +126,7 @@ fn wasmtime_config(stack_bytes: usize) -> Config {
     config.wasm_component_model_async(true);
     config.max_wasm_stack(stack_bytes);
     config.async_stack_size(stack_bytes + HOST_STACK_BYTES);
+    // The default would ask the environment.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config
 }

@@ -74,7 +74,7 @@ fn lower_delta(delta: &seams::Delta, old_bodies: bool) -> Delta {
             seams::DeltaKind::Updated => DeltaKind::Updated,
             seams::DeltaKind::Deleted => DeltaKind::Deleted,
         },
-        key: object_key(&delta.object.key()),
+        key: object_key(delta.object.key()),
         initial: delta.initial,
         body: delta.object.body().clone(),
         old: old.map(|object| object.body().clone()),

@@ -14,9 +14,17 @@ const TRANSFER_LIMIT_TEXT: &str = "fuel allocated for hostcalls has been exhaust
 #[error("{0}")]
 pub(crate) struct ContractBreach(pub(crate) String);
 
+/// How far an instance has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Instantiating,
+    Running,
+}
+
 /// What the classification needs besides the error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'a> {
+    pub(crate) stage: Stage,
     pub(crate) limits: &'a Limits,
     pub(crate) stack_bytes: usize,
     /// What the guest's panic hook said, if it ran.
@@ -39,16 +47,16 @@ pub(crate) fn classify(error: &wasmtime::Error, circumstances: Circumstances<'_>
     if let Some(breach) = error.downcast_ref::<ContractBreach>() {
         return GuestFailure::Contract(breach.0.clone());
     }
-    match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => GuestFailure::Stack {
+    match (error.downcast_ref::<Trap>(), circumstances.panic) {
+        (Some(Trap::StackOverflow), _) => GuestFailure::Stack {
             limit_bytes: circumstances.stack_bytes,
         },
-        Some(trap) => GuestFailure::Trap(
-            circumstances
-                .panic
-                .map_or_else(|| trap.to_string(), str::to_owned),
-        ),
-        None => GuestFailure::Contract(breach_text(error, limits)),
+        (Some(Trap::UnreachableCodeReached), Some(panic)) => GuestFailure::Trap(panic.to_owned()),
+        (Some(trap), _) => GuestFailure::Trap(trap.to_string()),
+        (None, _) if circumstances.stage == Stage::Instantiating => {
+            GuestFailure::Instantiation(format!("{error:#}"))
+        }
+        (None, _) => GuestFailure::Contract(breach_text(error, limits)),
     }
 }
 

@@ -76,7 +76,8 @@ pub(crate) fn new_store(engine: &wasmtime::Engine, state: HostState) -> Store<Ho
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| match context.data().meter.tick()? {
         Tick::First => Ok(UpdateDeadline::Continue(1)),
-        Tick::Yield => Ok(UpdateDeadline::Yield(1)),
+        // Tokio's own yield, because it lets sockets and timers have their turn too.
+        Tick::Yield => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
     });
     store
 }

@@ -16,7 +16,7 @@ use windlass_core::seams::{Delta, DeltaBatch, Guest, SyncId};
 use crate::actor::{self, Call, End};
 use crate::engine::Engine;
 use crate::exports::Exports;
-use crate::failure::{Circumstances, backtrace, classify};
+use crate::failure::{Circumstances, Stage, backtrace, classify};
 use crate::host::HostState;
 
 /// A live instance of a guest. Dropping it ends the instance; calls in flight then fail
@@ -118,13 +118,19 @@ async fn run(
             log_failure(&store.data().controller, &failure, "");
             failure
         }
-        End::Engine(error) => engine_failure(engine, store.data(), &error),
+        End::Engine(error) => engine_failure(engine, store.data(), Stage::Running, &error),
     }
 }
 
 /// Classifies an error of the engine and logs it, with the guest's backtrace.
-pub(crate) fn engine_failure(engine: &Engine, state: &HostState, error: &wasmtime::Error) -> GuestFailure {
+pub(crate) fn engine_failure(
+    engine: &Engine,
+    state: &HostState,
+    stage: Stage,
+    error: &wasmtime::Error,
+) -> GuestFailure {
     let circumstances = Circumstances {
+        stage,
         limits: &state.limits,
         stack_bytes: engine.stack_bytes(),
         panic: state.panic.as_deref(),

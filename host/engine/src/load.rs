@@ -10,9 +10,11 @@ use windlass_core::manifest::Manifest;
 use windlass_core::outcome::GuestFailure;
 use windlass_core::seams::Services;
 
+use crate::bindings::windlass::controller::manifest as wit;
 use crate::cache::sha256_hex;
 use crate::engine::Engine;
 use crate::exports::{ExportIndices, Exports};
+use crate::failure::Stage;
 use crate::host::{HostState, new_store};
 use crate::inspect;
 use crate::instance::{Instance, engine_failure};
@@ -212,20 +214,25 @@ fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<(Component, bo
 struct Booted {
     store: Store<HostState>,
     exports: Exports,
-    manifest: crate::bindings::windlass::controller::manifest::Manifest,
+    manifest: wit::Manifest,
 }
 
 async fn boot(engine: &Engine, compiled: &Compiled, state: HostState) -> Result<Booted, GuestFailure> {
     let meter = Arc::clone(&state.meter);
     let mut store = new_store(engine.wasm(), state);
-    let described = async {
+    let instantiated = async {
         let instance = compiled.pre.instantiate_async(&mut store).await?;
-        let exports = Exports::bind(&mut store, &instance, &compiled.indices)?;
-        let (manifest,) = exports.describe.call_async(&mut store, ()).await?;
-        Ok((exports, manifest))
+        Exports::bind(&mut store, &instance, &compiled.indices)
     };
-    match engine.metered(&meter, described).await {
-        Ok((exports, manifest)) => {
+    let exports = match engine.metered(&meter, instantiated).await {
+        Ok(exports) => exports,
+        Err(error) => return Err(engine_failure(engine, store.data(), Stage::Instantiating, &error)),
+    };
+    match engine
+        .metered(&meter, exports.describe.call_async(&mut store, ()))
+        .await
+    {
+        Ok((manifest,)) => {
             meter.progress();
             Ok(Booted {
                 store,
@@ -233,7 +240,7 @@ async fn boot(engine: &Engine, compiled: &Compiled, state: HostState) -> Result<
                 manifest,
             })
         }
-        Err(error) => Err(engine_failure(engine, store.data(), &error)),
+        Err(error) => Err(engine_failure(engine, store.data(), Stage::Running, &error)),
     }
 }
 

@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn it_sleeps_without_guests_and_wakes_for_one() {
         let (tick, ticks) = mpsc::channel();
-        let ticker = Ticker::spawn(move || drop(tick.send(()))).unwrap();
+        let ticker = Ticker::spawn(move || {
+            let _ = tick.send(());
+        })
+        .unwrap();
         while !ticker.shared.asleep.load(Ordering::SeqCst) {
             thread::yield_now();
         }

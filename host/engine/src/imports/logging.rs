@@ -21,13 +21,17 @@ const TARGET: &str = "windlass::guest";
 
 impl wit::Host for HostState {
     fn enabled(&mut self, level: wit::Level) -> wasmtime::Result<bool> {
-        Ok(match level {
-            wit::Level::Error => tracing::enabled!(target: TARGET, Level::ERROR),
-            wit::Level::Warn => tracing::enabled!(target: TARGET, Level::WARN),
-            wit::Level::Info => tracing::enabled!(target: TARGET, Level::INFO),
-            wit::Level::Debug => tracing::enabled!(target: TARGET, Level::DEBUG),
-            wit::Level::Trace => tracing::enabled!(target: TARGET, Level::TRACE),
-        })
+        Ok(is_enabled(level))
+    }
+}
+
+fn is_enabled(level: wit::Level) -> bool {
+    match level {
+        wit::Level::Error => tracing::enabled!(target: TARGET, Level::ERROR),
+        wit::Level::Warn => tracing::enabled!(target: TARGET, Level::WARN),
+        wit::Level::Info => tracing::enabled!(target: TARGET, Level::INFO),
+        wit::Level::Debug => tracing::enabled!(target: TARGET, Level::DEBUG),
+        wit::Level::Trace => tracing::enabled!(target: TARGET, Level::TRACE),
     }
 }
 
@@ -42,6 +46,9 @@ impl wit::HostWithStore<HostState> for HasSelf<HostState> {
             && let Some(panic) = panic_text(&fields)
         {
             access.get().panic = Some(panic);
+        }
+        if !is_enabled(level) {
+            return Ok(());
         }
         let LineVerdict::Write { dropped_before } = access.get().log_budget.line(Instant::now()) else {
             return Ok(());

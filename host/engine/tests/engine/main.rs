@@ -1,0 +1,9 @@
+//! Guests that behave, and guests that do not, against a real engine. The components
+//! come from `tests/fixtures`, built by `make guests`.
+
+mod cache;
+mod calls;
+mod hostile;
+mod imports;
+mod loading;
+mod support;
