@@ -6,6 +6,7 @@
 //! because it depends on the type. Custom resources have functions of their
 //! own, because their definition decides whether they have a status.
 
+mod job;
 mod pod;
 
 use super::value::{Object, at, same};
@@ -56,6 +57,8 @@ fn generation_rule(group: &str, kind: &str) -> Generation {
 }
 
 /// Prepares a new object: status cleared or initialised, generation 1.
+///
+/// Its uid and name have to be there already, because a job's selector is made of them.
 pub fn prepare_for_create(group: &str, kind: &str, object: &mut Value) {
     let tracked = generation_rule(group, kind) != Generation::Untracked;
     let Some(members) = object.as_object_mut() else {
@@ -71,8 +74,10 @@ pub fn prepare_for_create(group: &str, kind: &str, object: &mut Value) {
         }
         _ => {}
     }
-    if (group, kind) == ("", "Namespace") {
-        require_namespace_finalizer(members);
+    match (group, kind) {
+        ("", "Namespace") => require_namespace_finalizer(members),
+        ("batch", "Job") => job::generate_selector(members),
+        _ => {}
     }
 }
 

@@ -14,12 +14,6 @@ pub(crate) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
     (!found.is_null()).then_some(found)
 }
 
-/// The mutable value at a path of member names; `None` when absent or `null`.
-pub(crate) fn at_mut<'a>(value: &'a mut Value, path: &[&str]) -> Option<&'a mut Value> {
-    let found = path.iter().try_fold(value, |value, key| value.get_mut(key))?;
-    (!found.is_null()).then_some(found)
-}
-
 /// The string at a path, `""` when absent, as Go's zero value would be.
 pub(crate) fn text<'a>(value: &'a Value, path: &[&str]) -> &'a str {
     at(value, path).and_then(Value::as_str).unwrap_or_default()
@@ -40,14 +34,6 @@ pub(crate) fn list<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
     at(value, path)
         .and_then(Value::as_array)
         .map(Vec::as_slice)
-        .unwrap_or_default()
-}
-
-/// The mutable items of the list at a path, empty when absent.
-pub(crate) fn list_mut<'a>(value: &'a mut Value, path: &[&str]) -> &'a mut [Value] {
-    at_mut(value, path)
-        .and_then(Value::as_array_mut)
-        .map(Vec::as_mut_slice)
         .unwrap_or_default()
 }
 

@@ -154,3 +154,18 @@ fn custom_resources_advance_on_everything_but_metadata_and_status() {
         json!({"metadata": {"generation": 1, "labels": {"a": "b"}, "managedFields": [1]}, "spec": 1, "status": 6})
     );
 }
+
+#[test]
+fn a_job_selects_its_own_pods_unless_told_otherwise() {
+    let mut job = json!({"metadata": {"name": "j", "uid": "u"}, "spec": {"template": {}}});
+    prepare_for_create("batch", "Job", &mut job);
+    assert_eq!(job["spec"]["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}));
+    assert_eq!(
+        job["spec"]["template"]["metadata"]["labels"],
+        json!({"batch.kubernetes.io/controller-uid": "u", "batch.kubernetes.io/job-name": "j",
+            "controller-uid": "u", "job-name": "j"})
+    );
+    let mut manual = json!({"metadata": {"name": "j", "uid": "u"}, "spec": {"manualSelector": true}});
+    prepare_for_create("batch", "Job", &mut manual);
+    assert_eq!(manual["spec"], json!({"manualSelector": true}));
+}
