@@ -247,6 +247,12 @@ impl Scheduler {
         }
     }
 
+    /// What decisions are made from.
+    #[cfg(test)]
+    pub(crate) fn parts_for_test(&mut self) -> (&mut Classes, &mut Model, &Config) {
+        (&mut self.classes, &mut self.model, &self.config)
+    }
+
     fn find_node(&mut self, key: &PodKey, id: TemplateId) -> Result<u32, Rc<FitError>> {
         let Self { config, model, classes, rotation, .. } = self;
         let template = model.templates.get(id).map(Rc::clone);
