@@ -12,7 +12,10 @@ const LEGACY: [(&str, &str); 2] = [("controller-uid", CONTROLLER_UID), ("job-nam
 /// Makes a job select the pods that carry its uid, unless it selects manually.
 pub(super) fn generate_selector(job: &mut Object) {
     let metadata = |key: &str| {
-        let found = job.get("metadata").and_then(|metadata| metadata.get(key)).and_then(Value::as_str);
+        let found = job
+            .get("metadata")
+            .and_then(|metadata| metadata.get(key))
+            .and_then(Value::as_str);
         found.unwrap_or_default().to_owned()
     };
     let facts = [(CONTROLLER_UID, metadata("uid")), (JOB_NAME, metadata("name"))];

@@ -159,7 +159,10 @@ fn custom_resources_advance_on_everything_but_metadata_and_status() {
 fn a_job_selects_its_own_pods_unless_told_otherwise() {
     let mut job = json!({"metadata": {"name": "j", "uid": "u"}, "spec": {"template": {}}});
     prepare_for_create("batch", "Job", &mut job);
-    assert_eq!(job["spec"]["selector"], json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}}));
+    assert_eq!(
+        job["spec"]["selector"],
+        json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}})
+    );
     assert_eq!(
         job["spec"]["template"]["metadata"]["labels"],
         json!({"batch.kubernetes.io/controller-uid": "u", "batch.kubernetes.io/job-name": "j",

@@ -4,7 +4,7 @@ use super::metadata::labels;
 use super::names;
 use super::report::{Path, Report};
 use super::resources;
-use crate::types::value::{at, int, list, object, text};
+use crate::types::value::{at, int, list, text};
 use serde_json::Value;
 
 /// Members of a volume that are no volume source.
@@ -40,10 +40,6 @@ pub(super) fn pod_spec(path: &Path<'_>, spec: &Value, report: &mut Report) {
         &path.field("dnsPolicy"),
         text(spec, &["dnsPolicy"]),
         &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"],
-    );
-    report.not_negative(
-        &path.field("terminationGracePeriodSeconds"),
-        int(spec, &["terminationGracePeriodSeconds"]),
     );
     active_deadline(path, spec, report);
     labels(&path.field("nodeSelector"), at(spec, &["nodeSelector"]), report);
@@ -348,8 +344,7 @@ fn spread(path: &Path<'_>, spec: &Value, report: &mut Report) {
             text(constraint, &["whenUnsatisfiable"]),
             &["DoNotSchedule", "ScheduleAnyway"],
         );
-        if let Some(selector) = object(constraint, &["labelSelector"]).and(at(constraint, &["labelSelector"]))
-        {
+        if let Some(selector) = at(constraint, &["labelSelector"]) {
             super::metadata::selector(&path.field("labelSelector"), selector, report);
         }
     }
