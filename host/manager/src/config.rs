@@ -75,8 +75,6 @@ pub struct LimitsEntry {
     pub memory: Option<Bytes>,
     /// Longest computation without waiting, such as `1s`.
     pub cpu_budget: Option<Span>,
-    /// Stack, such as `512Ki`.
-    pub stack: Option<Bytes>,
     /// Largest result or request body, such as `4Mi`.
     pub result: Option<Bytes>,
     /// How long `start` may take, such as `30s`.
@@ -147,6 +145,21 @@ impl HostConfiguration {
 }
 
 impl ModuleEntry {
+    /// The entry of a stock guest with all defaults.
+    #[must_use]
+    pub fn stock(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            source: SourceEntry { stock: Some(name.into()), file: None },
+            enabled: true,
+            config: empty_object(),
+            permissions: Vec::new(),
+            grant_declared: None,
+            workers: None,
+            limits: LimitsEntry::default(),
+        }
+    }
+
     fn validate(&self, at: &str) -> Result<(), ConfigError> {
         if !is_dns_label(&self.name) {
             let problem = format!("{:?} is not a DNS label: lower-case letters, digits and dashes, at most 63", self.name);

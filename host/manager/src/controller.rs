@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 use windlass_core::enqueue;
-use windlass_core::gate::Gate;
+use windlass_core::gate::{CacheProgress, Gate, Verdict, Write};
 use windlass_core::key::ObjectKey;
 use windlass_core::manifest::{EnqueueRule, Manifest, WatchId};
 use windlass_core::outcome::{GuestFailure, Outcome, SyncError};
@@ -33,8 +33,8 @@ const MAX_OBSERVES: usize = 64;
 
 /// Where deltas come from.
 pub trait DeltaSource: Send {
-    /// The next deltas in order; nothing when the source has ended.
-    fn next(&mut self) -> impl Future<Output = Option<Vec<DeltaBatch>>> + Send;
+    /// The next deltas, in order. Cancelling loses nothing.
+    fn next(&mut self) -> impl Future<Output = Vec<DeltaBatch>> + Send;
     /// Whether everything that was there at the beginning has been returned by `next`.
     fn has_synced(&self) -> bool;
 }
@@ -50,6 +50,17 @@ pub struct ControllerStats {
     pub sync_nanos: AtomicU64,
     /// Guest instances that failed.
     pub restarts: AtomicU64,
+}
+
+/// The caches as the gate and the enqueue rules see them.
+#[derive(Clone)]
+pub struct Caches {
+    /// Reads by watch.
+    pub reader: Arc<dyn ObjectReader>,
+    /// How far they are.
+    pub progress: Arc<dyn CacheProgress>,
+    /// Ticks after they changed.
+    pub progressed: tokio::sync::watch::Receiver<u64>,
 }
 
 /// What a controller's loop shares with the guest's imports and the API client.
@@ -100,33 +111,36 @@ impl Controller {
         self.in_flight.lock().get(&sync).cloned()
     }
 
-    /// Runs one guest instance until it fails or `stop` is cancelled. Then waits at most
-    /// `grace` for syncs in flight.
+    /// Runs one guest instance until it fails or `stop` is cancelled, then waits at most
+    /// the grace period for syncs in flight. Calls `started` once it serves.
     pub async fn run(
         &self,
         guest: &dyn Guest,
         source: &mut impl DeltaSource,
-        reader: &dyn ObjectReader,
+        caches: &Caches,
         timing: Timing,
+        started: impl FnOnce(),
         stop: &CancellationToken,
     ) -> LoopEnd {
         let mut run = Run {
             controller: self,
             guest,
-            reader,
+            caches,
             syncs: FuturesUnordered::new(),
             parked: FuturesUnordered::new(),
             observes: FuturesUnordered::new(),
             maps: FuturesUnordered::new(),
         };
-        let started = tokio::select! {
+        let starting = tokio::select! {
             () = stop.cancelled() => return LoopEnd::Stopped,
-            started = tokio::time::timeout(timing.start_timeout, run.start(source)) => started,
+            starting = run.start(source, timing.start_timeout) => starting,
         };
-        let end = match started {
-            Ok(Ok(())) => run.serve(source, timing, stop).await,
-            Ok(Err(failure)) => LoopEnd::Failed(failure),
-            Err(_) => LoopEnd::Failed(GuestFailure::Start(format!("not ready within {:?}", timing.start_timeout))),
+        let end = match starting {
+            Ok(()) => {
+                started();
+                run.serve(source, timing, stop).await
+            }
+            Err(failure) => LoopEnd::Failed(failure),
         };
         self.requeue_in_flight();
         end
@@ -155,7 +169,7 @@ impl Controller {
 /// Limits in time of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// From instantiated to serving, initial lists included.
+    /// For the guest's `start`. Filling the caches has no limit: the server may be away.
     pub start_timeout: Duration,
     /// From told to stop to stopped.
     pub grace: Duration,
@@ -176,7 +190,7 @@ struct Mapped {
 struct Run<'a> {
     controller: &'a Controller,
     guest: &'a dyn Guest,
-    reader: &'a dyn ObjectReader,
+    caches: &'a Caches,
     syncs: FuturesUnordered<BoxFuture<'a, Ended>>,
     parked: FuturesUnordered<BoxFuture<'a, SyncId>>,
     observes: FuturesUnordered<BoxFuture<'a, Result<(), GuestFailure>>>,
@@ -185,7 +199,7 @@ struct Run<'a> {
 
 /// Everything that can wake the loop.
 enum Cause {
-    Deltas(Option<Vec<DeltaBatch>>),
+    Deltas(Vec<DeltaBatch>),
     Key(Option<ObjectKey>),
     Released(SyncId),
     Ended(Ended),
@@ -196,9 +210,9 @@ enum Cause {
 
 impl<'a> Run<'a> {
     /// Delivers the initial content, then calls the guest's `start`.
-    async fn start(&mut self, source: &mut impl DeltaSource) -> Result<(), GuestFailure> {
+    async fn start(&mut self, source: &mut impl DeltaSource, limit: Duration) -> Result<(), GuestFailure> {
         while !source.has_synced() {
-            let Some(batches) = source.next().await else { return Err(GuestFailure::Stopped) };
+            let batches = source.next().await;
             self.take_deltas(batches);
             while self.observes.len() >= MAX_OBSERVES {
                 self.observes.next().await.unwrap_or(Ok(()))?;
@@ -207,7 +221,10 @@ impl<'a> Run<'a> {
         while let Some(observed) = self.observes.next().await {
             observed?;
         }
-        self.guest.start().await
+        match tokio::time::timeout(limit, self.guest.start()).await {
+            Ok(started) => started,
+            Err(_) => Err(GuestFailure::Start(format!("not done within {limit:?}"))),
+        }
     }
 
     async fn serve(&mut self, source: &mut impl DeltaSource, timing: Timing, stop: &CancellationToken) -> LoopEnd {
@@ -240,8 +257,8 @@ impl<'a> Run<'a> {
     /// False ends the loop in peace.
     fn handle(&mut self, cause: Cause) -> Result<bool, GuestFailure> {
         match cause {
-            Cause::Deltas(None) | Cause::Key(None) => return Ok(false),
-            Cause::Deltas(Some(batches)) => self.take_deltas(batches),
+            Cause::Key(None) => return Ok(false),
+            Cause::Deltas(batches) => self.take_deltas(batches),
             Cause::Key(Some(key)) => self.take_key(key),
             Cause::Released(sync) => self.call(sync),
             Cause::Ended(ended) => self.finish(ended)?,
@@ -270,17 +287,21 @@ impl<'a> Run<'a> {
 
     fn take_key(&mut self, key: ObjectKey) {
         let sync = self.controller.begin(&key);
-        if self.controller.gate.is_ready(&key) {
-            self.call(sync);
-        } else {
-            let gate = &self.controller.gate;
-            let name = &self.controller.name;
-            self.parked.push(Box::pin(async move {
-                if let Err(expired) = gate.ready(&key).await {
-                    tracing::warn!(controller = %name, object.r#ref = %key, "{expired}");
+        let (controller, caches) = (self.controller, self.caches);
+        match controller.gate.check(&key, &*caches.progress, Instant::now()) {
+            Verdict::Open => self.call(sync),
+            Verdict::Expired { missing } => {
+                controller.report_expired(&key, &missing);
+                self.call(sync);
+            }
+            Verdict::Closed { .. } => self.parked.push(Box::pin(async move {
+                let mut progressed = caches.progressed.clone();
+                let verdict = controller.gate.ready(&key, &*caches.progress, &mut progressed).await;
+                if let Verdict::Expired { missing } = verdict {
+                    controller.report_expired(&key, &missing);
                 }
                 sync
-            }));
+            })),
         }
     }
 
@@ -351,7 +372,7 @@ impl<'a> Run<'a> {
             }
             return;
         }
-        for key in enqueue::keys(&watch.enqueue, watch.on, &delta, self.reader) {
+        for key in enqueue::keys(&watch.enqueue, watch.on, &delta, &*self.caches.reader) {
             self.enqueue(key, initial);
         }
     }
@@ -365,8 +386,12 @@ impl<'a> Run<'a> {
         let deadline = tokio::time::Instant::now() + grace;
         while !self.syncs.is_empty() {
             match tokio::time::timeout_at(deadline, self.syncs.next()).await {
-                Ok(Some(ended)) if self.finish(ended).is_ok() => {}
-                Ok(_) => return,
+                Ok(Some(ended)) => {
+                    if self.finish(ended).is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => return,
                 Err(_) => {
                     let left = self.syncs.len();
                     tracing::warn!(controller = %self.controller.name, left, "syncs did not end within the grace period");
@@ -378,6 +403,13 @@ impl<'a> Run<'a> {
 }
 
 impl Controller {
+    fn report_expired(&self, key: &ObjectKey, missing: &Write) {
+        tracing::warn!(
+            controller = %self.name, object.r#ref = %key, missing.resource = %missing.resource, missing.object = %missing.key,
+            "the cache never showed an earlier write; syncing on what it shows"
+        );
+    }
+
     fn report(&self, key: &ObjectKey, error: &SyncError) {
         match error {
             SyncError::Retry(message) => {

@@ -3,7 +3,10 @@
 
 mod args;
 mod commands;
+mod embedded;
+mod guests;
 mod logging;
+mod signals;
 mod stock;
 
 use std::process::ExitCode;

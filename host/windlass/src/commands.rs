@@ -1,0 +1,42 @@
+//! The commands, one module each.
+
+mod demo;
+mod inspect;
+mod run;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use crate::args::{Cli, Command};
+
+impl Command {
+    /// What is logged when `--log` says nothing: servers tell what they do, tools only what is wrong.
+    pub(crate) fn default_level(&self) -> &'static str {
+        match self {
+            Self::Up(_) | Self::Run(_) => "info",
+            Self::Demo(_) => "error",
+            Self::Inspect(_) | Self::Completions(_) => "warn",
+        }
+    }
+}
+
+/// Runs one command to its end.
+pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Up(args) => runtime()?.block_on(up::up(args)),
+        Command::Run(args) => runtime()?.block_on(run::run(args)),
+        Command::Demo(args) => runtime()?.block_on(demo::demo(args)),
+        Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),
+        Command::Completions(args) => {
+            clap_complete::generate(args.shell, &mut Cli::command(), "windlass", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the thread pool")
+}

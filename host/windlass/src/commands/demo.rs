@@ -1,0 +1,103 @@
+//! `windlass demo`: a scripted tour. An ordinary client drives a Deployment on an
+//! embedded cluster; the timeline shows which guest does what, as it happens.
+
+mod script;
+mod timeline;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use windlass_manager::host::{Host, ModuleHandle};
+
+use self::script::{Script, Step};
+use self::timeline::Timeline;
+use crate::args::{ClusterArgs, DemoArgs};
+use crate::embedded::Cluster;
+use crate::guests;
+use crate::signals::Signals;
+
+/// How long one step may take before the demo gives up.
+const STEP_LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let mut signals = Signals::listen()?;
+    let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    let engine = guests::engine(args.host.cache_dir.as_deref())?;
+    let cluster_args = cluster_args(&args);
+    let entries = guests::stock_configuration();
+    let (cluster, modules) =
+        tokio::try_join!(Cluster::start(&cluster_args, &kubeconfig), guests::load(&engine, &entries, folder.path()))?;
+    let timeline = Timeline::start(started);
+    let mut host = Host::start(&cluster.platform, modules, args.host.shutdown_grace, Some(timeline.tap()))?;
+    host.wait_until_running().await;
+    let kubeconfig = Kubeconfig::read_from(&kubeconfig).context("the kubeconfig just written")?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let script = Script::new(kube::Client::try_from(config)?, Arc::clone(&timeline));
+    anstream::println!("{} simulated nodes and four guests, up in {:.0} ms.", args.nodes, millis(started.elapsed()));
+    let outcome = tokio::select! {
+        outcome = play(&script, &timeline) => outcome,
+        () = signals.next() => Err(anyhow::anyhow!("interrupted")),
+    };
+    timeline.finish().await;
+    summary(host.modules(), started);
+    host.stop().await;
+    cluster.stop(args.host.shutdown_grace).await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn cluster_args(args: &DemoArgs) -> ClusterArgs {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    ClusterArgs {
+        nodes: args.nodes,
+        listen: any_port,
+        listen_http: any_port,
+        pod_start_latency: Duration::from_millis(50),
+        pod_stop_latency: Duration::from_millis(20),
+        pod_gc_quarantine: Duration::from_secs(40),
+    }
+}
+
+async fn play(script: &Script, timeline: &Timeline) -> anyhow::Result<()> {
+    let watching = script.watch_pods();
+    let playing = async {
+        for step in Step::ALL {
+            timeline.headline(step.title()).await;
+            let began = Instant::now();
+            let what = || format!("step \"{}\"", step.title());
+            tokio::time::timeout(STEP_LIMIT, script.play(step))
+                .await
+                .with_context(|| format!("{} did not end within {STEP_LIMIT:?}", what()))?
+                .with_context(what)?;
+            timeline.done(began.elapsed()).await;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        outcome = playing => outcome,
+        error = watching => Err(error.context("watching the pods")),
+    }
+}
+
+fn summary(modules: &[ModuleHandle], started: Instant) {
+    anstream::println!("\n{:<20} {:>7} {:>7} {:>12} {:>9}", "guest", "syncs", "errors", "mean sync", "restarts");
+    for module in modules {
+        let stats = &module.controller.stats;
+        let syncs = stats.syncs.load(Ordering::Relaxed);
+        let mean = Duration::from_nanos(stats.sync_nanos.load(Ordering::Relaxed) / syncs.max(1));
+        let errors = stats.sync_errors.load(Ordering::Relaxed);
+        let restarts = stats.restarts.load(Ordering::Relaxed);
+        anstream::println!("{:<20} {syncs:>7} {errors:>7} {:>9.2} ms {restarts:>9}", module.name, millis(mean));
+    }
+    anstream::println!("\nDone in {:.1} s. Next: windlass up", started.elapsed().as_secs_f64());
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

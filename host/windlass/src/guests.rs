@@ -1,0 +1,89 @@
+//! From what a user names (a file, a stock guest, a configuration) to loaded modules.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder};
+use windlass_engine::engine::{Engine, EngineConfig};
+use windlass_manager::config::{HostConfiguration, ModuleEntry, SourceEntry};
+use windlass_manager::module::Module;
+
+use crate::stock;
+
+/// An engine that keeps compiled code in `cache_dir`, or in the user's cache folder.
+pub(crate) fn engine(cache_dir: Option<&Path>) -> anyhow::Result<Engine> {
+    let folder = cache_dir.map(Path::to_owned).or_else(default_cache_dir);
+    let cache_dir = match &folder {
+        Some(folder) => Some(open_private(folder).with_context(|| {
+            format!("cannot use the cache folder {}; name another with --cache-dir", folder.display())
+        })?),
+        None => None,
+    };
+    Ok(Engine::new(EngineConfig { cache_dir, ..EngineConfig::default() })?)
+}
+
+fn default_cache_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("windlass"))
+}
+
+/// Opens a folder, creating it for its owner alone: what is found in it runs as native code.
+fn open_private(folder: &Path) -> std::io::Result<Dir> {
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    if !folder.exists() {
+        use cap_std::fs::DirBuilderExt;
+        let name = folder.file_name().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let parent = Dir::open_ambient_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, ambient_authority())?;
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        parent.create_dir_with(name, &builder)?;
+    }
+    Dir::open_ambient_dir(folder, ambient_authority())
+}
+
+/// Reads and parses a configuration file.
+pub(crate) fn configuration(file: &Path) -> anyhow::Result<HostConfiguration> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
+    HostConfiguration::parse(&text).with_context(|| format!("configuration {}", file.display()))
+}
+
+/// The configuration of `windlass up` without a file: every stock guest with its defaults.
+pub(crate) fn stock_configuration() -> Vec<ModuleEntry> {
+    stock::names().map(ModuleEntry::stock).collect()
+}
+
+/// Loads every enabled module. Files are read from `folder` (the configuration file's)
+/// and below, through a capability that cannot reach out of it.
+pub(crate) async fn load(engine: &Engine, entries: &[ModuleEntry], folder: &Path) -> anyhow::Result<Vec<Module>> {
+    let enabled = entries.iter().filter(|entry| entry.enabled);
+    let loading = enabled.map(|entry| async {
+        let (origin, bytes, is_stock) = read(&entry.source, folder).with_context(|| format!("module {}", entry.name))?;
+        Ok(Module::load(engine, entry, origin, bytes, is_stock).await?)
+    });
+    futures::future::join_all(loading).await.into_iter().collect()
+}
+
+fn read(source: &SourceEntry, folder: &Path) -> anyhow::Result<(String, Bytes, bool)> {
+    match (&source.stock, &source.file) {
+        (Some(name), _) => {
+            let Some(bytes) = stock::find(name) else {
+                let known = stock::names().collect::<Vec<_>>().join(", ");
+                bail!("there is no stock guest {name:?}; the stock guests are {known}");
+            };
+            Ok((format!("stock guest {name}"), Bytes::from_static(bytes?), true))
+        }
+        (None, Some(file)) => Ok((format!("file {file}"), read_below(folder, file)?, false)),
+        (None, None) => bail!("needs a source"),
+    }
+}
+
+fn read_below(folder: &Path, file: &str) -> anyhow::Result<Bytes> {
+    let dir = Dir::open_ambient_dir(folder, ambient_authority()).with_context(|| format!("cannot open {}", folder.display()))?;
+    let bytes = dir.read(file).with_context(|| {
+        format!("cannot read {file} in {}; guests are read from the configuration's folder and below", folder.display())
+    })?;
+    Ok(Bytes::from(bytes))
+}
