@@ -26,7 +26,7 @@ mod json;
 mod pack;
 mod prune;
 mod queue;
-mod reflector;
+pub mod reflector;
 mod steps;
 mod store;
 mod token_bucket;
