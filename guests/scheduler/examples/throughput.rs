@@ -27,8 +27,18 @@ fn small(_: usize) -> String {
 const OWNED: &str = r#""ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web","uid":"u","controller":true}],"#;
 
 const WORKLOADS: [Workload; 10] = [
-    Workload { name: "plain", metadata: nothing, spec: nothing, requests: small },
-    Workload { name: "of a replica set (default spreading)", metadata: |_| OWNED.to_owned(), spec: nothing, requests: small },
+    Workload {
+        name: "plain",
+        metadata: nothing,
+        spec: nothing,
+        requests: small,
+    },
+    Workload {
+        name: "of a replica set (default spreading)",
+        metadata: |_| OWNED.to_owned(),
+        spec: nothing,
+        requests: small,
+    },
     Workload {
         name: "of 100 replica sets in turn",
         metadata: |n| OWNED.replace("web", &format!("web-{}", n % 100)),
@@ -93,19 +103,32 @@ const WORKLOADS: [Workload; 10] = [
         },
         requests: small,
     },
-    Workload { name: "that fit nowhere", metadata: nothing, spec: nothing, requests: |_| r#"{"cpu":"999"}"#.to_owned() },
+    Workload {
+        name: "that fit nowhere",
+        metadata: nothing,
+        spec: nothing,
+        requests: |_| r#"{"cpu":"999"}"#.to_owned(),
+    },
 ];
 
 fn main() {
-    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
+    let mut numbers = std::env::args()
+        .skip(1)
+        .filter_map(|argument| argument.parse().ok());
     let nodes = numbers.next().unwrap_or(5_000);
     let pods = numbers.next().unwrap_or(10_000);
     println!("{nodes} nodes, {pods} pods; microseconds per pod");
-    println!("{:<40} {:>8} {:>8} {:>8} {:>8}", "pods", "read", "decide", "confirm", "total");
+    println!(
+        "{:<40} {:>8} {:>8} {:>8} {:>8}",
+        "pods", "read", "decide", "confirm", "total"
+    );
     for workload in &WORKLOADS {
         let [read, decide, confirm] = run(workload, nodes, pods).map(|time| micros(time, pods));
         let total = read + decide + confirm;
-        println!("{:<40} {read:>8.2} {decide:>8.2} {confirm:>8.2} {total:>8.2}", workload.name);
+        println!(
+            "{:<40} {read:>8.2} {decide:>8.2} {confirm:>8.2} {total:>8.2}",
+            workload.name
+        );
     }
 }
 
@@ -157,7 +180,12 @@ fn cluster(nodes: usize) -> Scheduler {
     let sets = std::iter::once("web".to_owned()).chain((0..100).map(|number| format!("web-{number}")));
     for name in sets {
         let body = format!(r#"{{"spec":{{"selector":{{"matchLabels":{{"app":"web","set":"{name}"}}}}}}}}"#);
-        upsert(&mut scheduler, Resource::ReplicaSets, &PodKey::new("default", &name), &body);
+        upsert(
+            &mut scheduler,
+            Resource::ReplicaSets,
+            &PodKey::new("default", &name),
+            &body,
+        );
     }
     scheduler
 }
@@ -165,8 +193,15 @@ fn cluster(nodes: usize) -> Scheduler {
 /// About what the API server makes of a small pod.
 fn pod(workload: &Workload, number: usize, node: Option<&str>) -> String {
     let owned = (workload.metadata)(number);
-    let set = owned.split("\"name\":\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or("none").to_owned();
-    let node = node.map(|name| format!(r#""nodeName":"{name}","#)).unwrap_or_default();
+    let set = owned
+        .split("\"name\":\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .unwrap_or("none")
+        .to_owned();
+    let node = node
+        .map(|name| format!(r#""nodeName":"{name}","#))
+        .unwrap_or_default();
     format!(
         r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"web-{number}","namespace":"default","uid":"0f4c6d1e-7f0e-4b62-9b0f-{number:012}",
         "resourceVersion":"{number}","generation":1,"creationTimestamp":"2026-01-01T00:00:00Z","generateName":"web-",{owned}

@@ -31,7 +31,7 @@ const MIN_CLASSES: usize = 16;
 #[derive(Clone, Copy, Debug, Default)]
 struct Steady {
     open: bool,
-    image_score: i64,
+    image_score: i32,
 }
 
 /// Nodes that are equal in everything but their base score.
@@ -140,7 +140,7 @@ impl Class {
         for (slot, node) in nodes.iter() {
             let open = node.present && plugins::rejected_by_spec(&self.shape, node, config).is_none();
             let image_score = if open && config.runs(Plugin::ImageLocality) {
-                image_locality::score(&self.shape, node, nodes)
+                i32::try_from(image_locality::score(&self.shape, node, nodes)).unwrap_or(0)
             } else {
                 0
             };
@@ -148,7 +148,11 @@ impl Class {
             self.steady.push(steady);
             self.base.push(base_score(&self.shape, node, steady, config));
             self.sign(slot, model, &mut signature);
-            let group = self.groups.id(&signature);
+            // Neighbours are often alike, and comparing is cheaper than looking up.
+            let group = match self.groups.of.last() {
+                Some(last) if *self.groups.signature(*last as usize) == *signature => *last,
+                _ => self.groups.id(&signature),
+            };
             self.groups.of.push(group);
             if self.base.last() != Some(&OUT) {
                 self.groups.adjust(slot as usize, 1);
@@ -158,7 +162,8 @@ impl Class {
 
     fn refresh(&mut self, slot: u32, nodes: &Nodes, config: &Config) {
         let at = slot as usize;
-        let (Some(node), Some(steady), Some(base)) = (nodes.get(slot), self.steady.get(at), self.base.get_mut(at))
+        let (Some(node), Some(steady), Some(base)) =
+            (nodes.get(slot), self.steady.get(at), self.base.get_mut(at))
         else {
             return;
         };
@@ -170,7 +175,9 @@ impl Class {
     }
 
     fn follow_topology(&mut self, model: &Model) {
-        let Some(topology) = &mut self.topology else { return };
+        let Some(topology) = &mut self.topology else {
+            return;
+        };
         let mut moved = Vec::new();
         topology.catch_up(&model.nodes, &model.counters, &mut moved);
         let mut signature = Vec::new();
@@ -194,8 +201,10 @@ impl Class {
     fn sign(&self, slot: u32, model: &Model, signature: &mut Vec<i64>) {
         signature.clear();
         match model.nodes.get(slot).filter(|node| node.present) {
-            Some(node) => signature
-                .extend([taint_toleration::raw_score(&self.shape, node), node_affinity::raw_score(&self.shape, node)]),
+            Some(node) => signature.extend([
+                taint_toleration::raw_score(&self.shape, node),
+                node_affinity::raw_score(&self.shape, node),
+            ]),
             None => signature.extend([0; STATIC_PART]),
         }
         if let Some(topology) = &self.topology {
@@ -208,8 +217,10 @@ impl Class {
         let raw = |group: &Candidates<'_>, at: usize| group.signature.get(at).copied().unwrap_or(0);
         let worst_taints = groups.iter().map(|group| raw(group, 0)).max().unwrap_or(0);
         let best_affinity = groups.iter().map(|group| raw(group, 1)).max().unwrap_or(0);
-        let (taint_weight, affinity_weight) =
-            (config.weight(Plugin::TaintToleration), config.weight(Plugin::NodeAffinity));
+        let (taint_weight, affinity_weight) = (
+            config.weight(Plugin::TaintToleration),
+            config.weight(Plugin::NodeAffinity),
+        );
         let alone = |group: &Candidates<'_>| {
             taint_weight * plugins::reverse_normalize(raw(group, 0), worst_taints)
                 + affinity_weight * plugins::default_normalize(raw(group, 1), best_affinity)
@@ -229,8 +240,9 @@ fn base_score(shape: &Shape, node: &Node, steady: Steady, config: &Config) -> i3
         return OUT;
     }
     let score = config.weight(Plugin::NodeResourcesFit) * node_resources::least_allocated(shape, node)
-        + config.weight(Plugin::NodeResourcesBalancedAllocation) * node_resources::balanced_allocation(shape, node)
-        + config.weight(Plugin::ImageLocality) * steady.image_score;
+        + config.weight(Plugin::NodeResourcesBalancedAllocation)
+            * node_resources::balanced_allocation(shape, node)
+        + config.weight(Plugin::ImageLocality) * i64::from(steady.image_score);
     // Weights go up to 100 and scores too, so this is far inside an i32.
     i32::try_from(score).unwrap_or(i32::MAX)
 }
@@ -255,7 +267,12 @@ pub(crate) struct Classes {
 
 impl Classes {
     /// The class of a template's pods, current as of now.
-    pub(crate) fn class_of(&mut self, id: TemplateId, model: &mut Model, config: &Config) -> Option<&mut Class> {
+    pub(crate) fn class_of(
+        &mut self,
+        id: TemplateId,
+        model: &mut Model,
+        config: &Config,
+    ) -> Option<&mut Class> {
         let class = self.find(id, model, config)?;
         self.clock += 1;
         let (_, class) = self.entries.get_mut(class.0)?.as_mut()?;
@@ -283,7 +300,11 @@ impl Classes {
     }
 
     fn find(&mut self, id: TemplateId, model: &mut Model, config: &Config) -> Option<ClassId> {
-        let basis = (model.selectors.revision(), model.templates.affinity_revision(), model.namespace_revision());
+        let basis = (
+            model.selectors.revision(),
+            model.templates.affinity_revision(),
+            model.namespace_revision(),
+        );
         if let Some(Some((known, class))) = self.by_template.get(id.index()) {
             if *known == basis && self.entries.get(class.0).is_some_and(Option::is_some) {
                 return Some(*class);
@@ -336,7 +357,11 @@ impl Classes {
         if self.ids.len() < limit {
             return;
         }
-        let oldest = self.entries.iter().enumerate().filter_map(|(at, entry)| Some((entry.as_ref()?.1.last_used, at)));
+        let oldest = self
+            .entries
+            .iter()
+            .enumerate()
+            .filter_map(|(at, entry)| Some((entry.as_ref()?.1.last_used, at)));
         let Some((_, at)) = oldest.min() else { return };
         if let Some((key, class)) = self.entries[at].take() {
             self.ids.remove(&key);
@@ -345,6 +370,9 @@ impl Classes {
             }
         }
         // A new class may take the place, so nothing may still point there.
-        self.by_template.iter_mut().filter(|known| matches!(known, Some((_, id)) if id.0 == at)).for_each(|k| *k = None);
+        self.by_template
+            .iter_mut()
+            .filter(|known| matches!(known, Some((_, id)) if id.0 == at))
+            .for_each(|k| *k = None);
     }
 }

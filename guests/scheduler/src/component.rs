@@ -10,14 +10,15 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use windlass_sdk::recorder::{self, Event, EventType, ObjectReference};
 use windlass_sdk::{
-    ApiResource, Batch, Client, Controller, DeltaKind, Error, Item, Manifest, ObjectKey, Observer, Outcome, PatchType,
-    SyncContext, Watch, config, enqueue, enqueue_after, error, monotonic, time, warn,
+    ApiResource, Batch, Client, Controller, DeltaKind, Error, Item, Manifest, ObjectKey, Observer, Outcome,
+    PatchType, SyncContext, Watch, config, enqueue, enqueue_after, error, monotonic, time, warn,
 };
 
 use crate::config::Config;
+use crate::decision::{Assignment, ConditionChange, Decision, Failure};
 use crate::model::PodKey;
 use crate::queue::QueueItem;
-use crate::scheduler::{Assignment, ConditionChange, Decision, Failure, Resource, Scheduler};
+use crate::scheduler::{Resource, Scheduler};
 
 /// What upstream calls its default profile; events name it as their source.
 const NAME: &str = "default-scheduler";
@@ -29,25 +30,74 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(30);
 /// The server's limit on an event's note.
 const NOTE_LIMIT: usize = 1024;
 
-const PODS: ApiResource = ApiResource { group: "", version: "v1", plural: "pods" };
+const PODS: ApiResource = ApiResource {
+    group: "",
+    version: "v1",
+    plural: "pods",
+};
 
 /// The watches, in the manifest's order, with what of each object is needed.
 const WATCHES: [(Resource, ApiResource, &[&str]); 7] = [
     (Resource::Pods, PODS, &POD_FIELDS),
     (
         Resource::Nodes,
-        ApiResource { group: "", version: "v1", plural: "nodes" },
-        &["spec.unschedulable", "spec.taints", "status.allocatable", "status.images"],
+        ApiResource {
+            group: "",
+            version: "v1",
+            plural: "nodes",
+        },
+        &[
+            "spec.unschedulable",
+            "spec.taints",
+            "status.allocatable",
+            "status.images",
+        ],
     ),
-    (Resource::Namespaces, ApiResource { group: "", version: "v1", plural: "namespaces" }, &[]),
-    (Resource::Services, ApiResource { group: "", version: "v1", plural: "services" }, &["spec.selector"]),
     (
-        Resource::ReplicationControllers,
-        ApiResource { group: "", version: "v1", plural: "replicationcontrollers" },
+        Resource::Namespaces,
+        ApiResource {
+            group: "",
+            version: "v1",
+            plural: "namespaces",
+        },
+        &[],
+    ),
+    (
+        Resource::Services,
+        ApiResource {
+            group: "",
+            version: "v1",
+            plural: "services",
+        },
         &["spec.selector"],
     ),
-    (Resource::ReplicaSets, ApiResource { group: "apps", version: "v1", plural: "replicasets" }, &["spec.selector"]),
-    (Resource::StatefulSets, ApiResource { group: "apps", version: "v1", plural: "statefulsets" }, &["spec.selector"]),
+    (
+        Resource::ReplicationControllers,
+        ApiResource {
+            group: "",
+            version: "v1",
+            plural: "replicationcontrollers",
+        },
+        &["spec.selector"],
+    ),
+    (
+        Resource::ReplicaSets,
+        ApiResource {
+            group: "apps",
+            version: "v1",
+            plural: "replicasets",
+        },
+        &["spec.selector"],
+    ),
+    (
+        Resource::StatefulSets,
+        ApiResource {
+            group: "apps",
+            version: "v1",
+            plural: "statefulsets",
+        },
+        &["spec.selector"],
+    ),
 ];
 
 const POD_FIELDS: [&str; 31] = [
@@ -92,10 +142,17 @@ pub struct SchedulerGuest {
 
 impl Controller for SchedulerGuest {
     fn manifest() -> Manifest {
-        let watches = WATCHES.iter().fold(Manifest::new(NAME, env!("CARGO_PKG_VERSION")), |manifest, (_, resource, fields)| {
-            let watch = Watch::of(*resource).observe();
-            manifest.watch(if fields.is_empty() { watch.metadata() } else { watch.fields(fields) })
-        });
+        let watches = WATCHES.iter().fold(
+            Manifest::new(NAME, env!("CARGO_PKG_VERSION")),
+            |manifest, (_, resource, fields)| {
+                let watch = Watch::of(*resource).observe();
+                manifest.watch(if fields.is_empty() {
+                    watch.metadata()
+                } else {
+                    watch.fields(fields)
+                })
+            },
+        );
         watches
             .workers(IN_FLIGHT)
             .permit(&[""], &["pods/binding"], &["create"])
@@ -123,7 +180,10 @@ impl Controller for SchedulerGuest {
         match self.with(|scheduler| scheduler.schedule(&pod, now_ms()))? {
             Decision::Nothing => {}
             Decision::Later(after_ms) => return Ok(Outcome::RequeueAfter(Duration::from_millis(after_ms))),
-            Decision::Deleting { uid, resource_version } => {
+            Decision::Deleting {
+                uid,
+                resource_version,
+            } => {
                 let message = format!("skip schedule deleting pod: {}/{}", key.namespace, key.name);
                 record_failure(reference(&pod, &uid, &resource_version), message);
             }
@@ -150,7 +210,10 @@ impl Observer for SchedulerGuest {
 impl SchedulerGuest {
     /// Lets the scheduler do something, and hands the keys that came of it to the host.
     fn with<T>(&self, act: impl FnOnce(&mut Scheduler) -> T) -> Result<T, Error> {
-        let cell = self.scheduler.as_ref().map_err(|message| Error::Terminal(message.clone()))?;
+        let cell = self
+            .scheduler
+            .as_ref()
+            .map_err(|message| Error::Terminal(message.clone()))?;
         let mut scheduler: RefMut<'_, Scheduler> = cell.borrow_mut();
         let result = act(&mut scheduler);
         let items: Vec<Item> = scheduler.take_items().into_iter().map(item).collect();
@@ -177,29 +240,48 @@ impl SchedulerGuest {
 }
 
 fn observe_batch(scheduler: &mut Scheduler, batch: Batch, now_ms: u64) {
-    let watch = usize::try_from(batch.watch).ok().and_then(|watch| WATCHES.get(watch));
+    let watch = usize::try_from(batch.watch)
+        .ok()
+        .and_then(|watch| WATCHES.get(watch));
     let Some((resource, ..)) = watch else { return };
     for delta in batch.deltas {
-        let key = PodKey { namespace: delta.key.namespace.into(), name: delta.key.name.into() };
+        let key = PodKey {
+            namespace: delta.key.namespace.into(),
+            name: delta.key.name.into(),
+        };
         if delta.kind == DeltaKind::Deleted {
             scheduler.delete(*resource, &key, now_ms);
         } else if let Err(message) = scheduler.upsert(*resource, &key, &delta.body, delta.initial, now_ms) {
-            error!("an object cannot be read", namespace = key.namespace, error = message);
+            error!(
+                "an object cannot be read",
+                namespace = key.namespace,
+                error = message
+            );
         }
     }
 }
 
 /// Reports a pod that cannot be placed: an event, and the condition if that says something else.
 async fn report(sync: &SyncContext, key: &ObjectKey, failure: Failure) {
-    record_failure(reference(&failure.key, &failure.uid, &failure.resource_version), failure.message.clone());
+    record_failure(
+        reference(&failure.key, &failure.uid, &failure.resource_version),
+        failure.message.clone(),
+    );
     if failure.condition == ConditionChange::None {
         return;
     }
     let patch = StatusPatch::new(&failure);
-    match pods(sync).patch_status(key, PatchType::StrategicMergePatch, &patch).await {
+    match pods(sync)
+        .patch_status(key, PatchType::StrategicMergePatch, &patch)
+        .await
+    {
         Ok(_) => {}
         Err(error) if error.is_not_found() => {}
-        Err(error) => warn!("cannot write why a pod is not scheduled", name = key.name, error = error),
+        Err(error) => warn!(
+            "cannot write why a pod is not scheduled",
+            name = key.name,
+            error = error
+        ),
     }
 }
 
@@ -209,8 +291,15 @@ fn pods(sync: &SyncContext) -> Client<IgnoredAny> {
 
 fn item(item: QueueItem) -> Item {
     let PodKey { namespace, name } = item.key;
-    let key = ObjectKey { namespace: namespace.into(), name: name.into() };
-    Item { key, after_ms: item.after_ms, priority: item.priority }
+    let key = ObjectKey {
+        namespace: namespace.into(),
+        name: name.into(),
+    };
+    Item {
+        key,
+        after_ms: item.after_ms,
+        priority: item.priority,
+    }
 }
 
 fn now_ms() -> u64 {
@@ -286,8 +375,15 @@ impl<'a> Binding<'a> {
         Self {
             api_version: "v1",
             kind: "Binding",
-            metadata: BindingMetadata { namespace, name, uid: &assignment.uid },
-            target: BindingTarget { kind: "Node", name: &assignment.node },
+            metadata: BindingMetadata {
+                namespace,
+                name,
+                uid: &assignment.uid,
+            },
+            target: BindingTarget {
+                kind: "Node",
+                name: &assignment.node,
+            },
         }
     }
 }
@@ -335,8 +431,16 @@ impl<'a> StatusPatch<'a> {
             message: &failure.message,
             observed_generation: (failure.generation > 0).then_some(failure.generation),
         };
-        Self { metadata: PatchMetadata { uid: &failure.uid }, status: StatusConditions { conditions: [condition] } }
+        Self {
+            metadata: PatchMetadata { uid: &failure.uid },
+            status: StatusConditions {
+                conditions: [condition],
+            },
+        }
     }
 }
 
 windlass_sdk::export!(SchedulerGuest, observer);
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,11 @@ impl TryFrom<ConfigJson> for Config {
             None | Some(100) => Sampling::AllNodes,
             Some(0) => Sampling::Adaptive,
             Some(percentage @ 1..100) => Sampling::Percentage(percentage),
-            Some(other) => return Err(format!("percentageOfNodesToScore: {other} is not between 0 and 100")),
+            Some(other) => {
+                return Err(format!(
+                    "percentageOfNodesToScore: {other} is not between 0 and 100"
+                ));
+            }
         };
         config.set_backoff(json.pod_initial_backoff_seconds, json.pod_max_backoff_seconds)?;
         for (name, plugin) in json.plugins {
@@ -121,7 +125,9 @@ impl Config {
                 return Err(format!("plugins.{name}.weight: this plugin does not score"));
             }
             if !(1..=100).contains(&weight) {
-                return Err(format!("plugins.{name}.weight: {weight} is not between 1 and 100; to switch a plugin off, set enabled to false"));
+                return Err(format!(
+                    "plugins.{name}.weight: {weight} is not between 1 and 100; to switch a plugin off, set enabled to false"
+                ));
             }
             self.weights[plugin as usize] = weight;
         }
@@ -135,7 +141,11 @@ impl Config {
 
     /// A plugin's weight in the total score.
     pub(crate) fn weight(&self, plugin: Plugin) -> i64 {
-        if self.runs(plugin) { self.weights[plugin as usize] } else { 0 }
+        if self.runs(plugin) {
+            self.weights[plugin as usize]
+        } else {
+            0
+        }
     }
 
     /// How many feasible nodes are enough, out of `nodes` (`numFeasibleNodesToFind`).
@@ -145,7 +155,11 @@ impl Config {
             Sampling::Percentage(percentage) => percentage as usize,
             Sampling::Adaptive => 50_usize.saturating_sub(nodes / 125).max(5),
         };
-        if nodes < 100 { nodes } else { (nodes * percentage / 100).max(100) }
+        if nodes < 100 {
+            nodes
+        } else {
+            (nodes * percentage / 100).max(100)
+        }
     }
 }
 
@@ -170,7 +184,13 @@ mod tests {
         );
         assert_eq!(config.profiles, ["a", "b"]);
         assert_eq!((config.initial_backoff_ms, config.max_backoff_ms), (2000, 4000));
-        assert_eq!((config.weight(Plugin::ImageLocality), config.weight(Plugin::NodeAffinity)), (0, 7));
+        assert_eq!(
+            (
+                config.weight(Plugin::ImageLocality),
+                config.weight(Plugin::NodeAffinity)
+            ),
+            (0, 7)
+        );
         assert_eq!(config.sampling, Sampling::Adaptive);
     }
 
@@ -178,7 +198,10 @@ mod tests {
     fn mistakes_are_named() {
         let error = |json: &str| serde_json::from_str::<Config>(json).unwrap_err().to_string();
         assert!(error(r#"{"paralelism":1}"#).contains("unknown field `paralelism`"));
-        assert!(error(r#"{"plugins":{"Nope":{}}}"#).contains("there is no plugin \"Nope\"; known are NodeUnschedulable"));
+        assert!(
+            error(r#"{"plugins":{"Nope":{}}}"#)
+                .contains("there is no plugin \"Nope\"; known are NodeUnschedulable")
+        );
         assert!(error(r#"{"plugins":{"NodePorts":{"weight":1}}}"#).contains("does not score"));
         assert!(error(r#"{"percentageOfNodesToScore":101}"#).contains("not between 0 and 100"));
         assert!(error(r#"{"podInitialBackoffSeconds":20}"#).contains("podMaxBackoffSeconds"));
@@ -186,8 +209,14 @@ mod tests {
 
     #[test]
     fn large_clusters_are_sampled_as_upstream_does() {
-        let mut config = Config { sampling: Sampling::Adaptive, ..Config::default() };
-        assert_eq!([99, 100, 1000, 5000, 15000].map(|n| config.feasible_nodes_to_find(n)), [99, 100, 420, 500, 750]);
+        let mut config = Config {
+            sampling: Sampling::Adaptive,
+            ..Config::default()
+        };
+        assert_eq!(
+            [99, 100, 1000, 5000, 15000].map(|n| config.feasible_nodes_to_find(n)),
+            [99, 100, 420, 500, 750]
+        );
         config.sampling = Sampling::Percentage(30);
         assert_eq!([200, 1000].map(|n| config.feasible_nodes_to_find(n)), [100, 300]);
     }

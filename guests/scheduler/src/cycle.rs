@@ -57,10 +57,18 @@ pub(crate) fn choose(
 
 /// Which groups no filter rejects. Empty stands for: all of them.
 fn open_groups(class: &Class) -> Vec<bool> {
-    let Some(topology) = class.topology() else { return Vec::new() };
+    let Some(topology) = class.topology() else {
+        return Vec::new();
+    };
     let minima = topology.minima();
     let groups = 0..class.groups.len();
-    groups.map(|group| topology.rejection(class.groups.signature(group), &minima).is_none()).collect()
+    groups
+        .map(|group| {
+            topology
+                .rejection(class.groups.signature(group), &minima)
+                .is_none()
+        })
+        .collect()
 }
 
 fn is_open(open: &[bool], group: usize) -> bool {
@@ -73,9 +81,19 @@ fn is_feasible(class: &Class, open: &[bool], slot: usize) -> bool {
 
 /// The score of each group, or [`OUT`], given how many candidates each one has.
 fn group_scores(class: &Class, open: &[bool], counts: &[u32], config: &Config) -> Vec<i32> {
-    let groups = (0..).zip(counts).filter(|(group, count)| **count > 0 && is_open(open, *group));
+    let groups = (0..)
+        .zip(counts)
+        .filter(|(group, count)| **count > 0 && is_open(open, *group));
     let (ids, candidates): (Vec<usize>, Vec<Candidates<'_>>) = groups
-        .map(|(group, count)| (group, Candidates { signature: class.groups.signature(group), count: *count }))
+        .map(|(group, count)| {
+            (
+                group,
+                Candidates {
+                    signature: class.groups.signature(group),
+                    count: *count,
+                },
+            )
+        })
         .unzip();
     let mut scores = vec![OUT; counts.len()];
     for (group, score) in ids.into_iter().zip(class.group_scores(&candidates, config)) {
@@ -87,7 +105,11 @@ fn group_scores(class: &Class, open: &[bool], counts: &[u32], config: &Config) -
 }
 
 fn best_of_all(class: &Class, open: &[bool], rotation: &mut Rotation, config: &Config) -> Option<u32> {
-    let start = if rotation.ties < class.base.len() { rotation.ties } else { 0 };
+    let start = if rotation.ties < class.base.len() {
+        rotation.ties
+    } else {
+        0
+    };
     let scores = group_scores(class, open, class.groups.feasible(), config);
     let (first_base, last_base) = class.base.split_at_checked(start)?;
     let best = match scores.as_slice() {
@@ -142,7 +164,11 @@ fn sample(
 ) -> Vec<u32> {
     let order = nodes.visiting_order();
     let wanted = config.feasible_nodes_to_find(order.len());
-    let start = if rotation.sample < order.len() { rotation.sample } else { 0 };
+    let start = if rotation.sample < order.len() {
+        rotation.sample
+    } else {
+        0
+    };
     let mut slots = Vec::with_capacity(wanted);
     let mut visited = 0;
     for slot in order.iter().cycle().skip(start).take(order.len()) {
@@ -169,7 +195,10 @@ fn best_of_list(class: &Class, open: &[bool], mut slots: Vec<u32>, config: &Conf
     let scores = group_scores(class, open, &counts, config);
     let total = |slot: &u32| {
         let base = class.base.get(*slot as usize).copied().unwrap_or(OUT);
-        base + scores.get(class.groups.group(*slot as usize)).copied().unwrap_or(OUT)
+        base + scores
+            .get(class.groups.group(*slot as usize))
+            .copied()
+            .unwrap_or(OUT)
     };
     // The first one of the best: `max_by_key` would take the last.
     slots.into_iter().rev().max_by_key(total)
@@ -181,7 +210,9 @@ pub(crate) fn totals(class: &Class, config: &Config) -> Vec<(u32, i32)> {
     let open = open_groups(class);
     let scores = group_scores(class, &open, class.groups.feasible(), config);
     let feasible = (0..class.base.len()).filter(|slot| is_feasible(class, &open, *slot));
-    feasible.map(|slot| (slot as u32, class.base[slot] + scores[class.groups.group(slot)])).collect()
+    feasible
+        .map(|slot| (slot as u32, class.base[slot] + scores[class.groups.group(slot)]))
+        .collect()
 }
 
 #[cfg(test)]
@@ -193,7 +224,10 @@ mod tests {
         assert_eq!(first_of_highest(&[1, 5, OUT], &[5, 2]), Some(1));
         assert_eq!(first_of_highest(&[1, OUT], &[5, 5]), Some(2));
         assert_eq!(first_of_highest(&[OUT], &[OUT]), None);
-        assert_eq!(highest_total(&[3, OUT, 3, 4], &[0, 0, 1, 2], &[10, 10, OUT]), Some((13, 0)));
+        assert_eq!(
+            highest_total(&[3, OUT, 3, 4], &[0, 0, 1, 2], &[10, 10, OUT]),
+            Some((13, 0))
+        );
         assert_eq!(highest_total(&[3], &[0], &[OUT]), None);
     }
 }

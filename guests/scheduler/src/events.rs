@@ -3,7 +3,9 @@
 //! A hint may say yes too often, never too rarely. Table: the plugins' `EventsToRegister`.
 
 use crate::model::node::NodeSpec;
-use crate::model::template::{AffinityTerm, Namespaces, Shape, SpreadConstraint, Template, WhenUnsatisfiable};
+use crate::model::template::{
+    AffinityTerm, Namespaces, Shape, SpreadConstraint, Template, WhenUnsatisfiable,
+};
 use crate::plugins::{Plugin, PluginSet, node_affinity, node_ports, node_unschedulable, taint_toleration};
 
 /// Something that happened in the cluster.
@@ -47,7 +49,10 @@ impl Event<'_> {
             Plugin::InterPodAffinity => self.changes_affinity(waiting, namespaces),
             Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => false,
         };
-        Plugin::ALL.iter().filter(|plugin| rejected_by.contains(**plugin)).any(asks)
+        Plugin::ALL
+            .iter()
+            .filter(|plugin| rejected_by.contains(**plugin))
+            .any(asks)
     }
 
     /// The node's former and present spec, if a present one there is.
@@ -60,19 +65,25 @@ impl Event<'_> {
     }
 
     fn uncordons(&self, shape: &Shape) -> bool {
-        let Some((_, old, new)) = self.node() else { return false };
-        let tolerated = || node_unschedulable::tolerates_cordon(shape);
-        old.is_none_or(|old| old.unschedulable || old.taints != new.taints) && (!new.unschedulable || tolerated())
+        let Some((_, old, new)) = self.node() else {
+            return false;
+        };
+        let accepts = |spec: &NodeSpec| !spec.unschedulable || node_unschedulable::tolerates_cordon(shape);
+        accepts(new) && !old.is_some_and(accepts)
     }
 
     fn untaints(&self, shape: &Shape) -> bool {
-        let Some((_, old, new)) = self.node() else { return false };
+        let Some((_, old, new)) = self.node() else {
+            return false;
+        };
         let accepts = |spec: &NodeSpec| taint_toleration::accepts_taints(shape, &spec.taints);
         accepts(new) && !old.is_some_and(accepts)
     }
 
     fn attracts(&self, shape: &Shape) -> bool {
-        let Some((name, old, new)) = self.node() else { return false };
+        let Some((name, old, new)) = self.node() else {
+            return false;
+        };
         let accepts = |spec: &NodeSpec| node_affinity::accepts_spec(shape, name, spec);
         accepts(new) && !old.is_some_and(accepts)
     }
@@ -94,11 +105,15 @@ impl Event<'_> {
                 shares(shape, |name| amount(old, name) > amount(new, name))
             }
             _ => {
-                let Some((_, old, new)) = self.node() else { return false };
+                let Some((_, old, new)) = self.node() else {
+                    return false;
+                };
                 let fits = !shape.requests.exceeds_any(&new.allocatable) && new.allocatable_pods > 0;
                 let grew = |old: &NodeSpec| {
                     new.allocatable_pods > old.allocatable_pods
-                        || shares(shape, |name| amount(&new.allocatable, name) > amount(&old.allocatable, name))
+                        || shares(shape, |name| {
+                            amount(&new.allocatable, name) > amount(&old.allocatable, name)
+                        })
                 };
                 fits && old.is_none_or(grew)
             }
@@ -106,17 +121,26 @@ impl Event<'_> {
     }
 
     fn changes_spread(&self, waiting: &Template) -> bool {
-        let hard = || waiting.spread.iter().filter(|c| c.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule);
+        let hard = || {
+            waiting
+                .spread
+                .iter()
+                .filter(|c| c.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule)
+        };
         let counts = |constraint: &SpreadConstraint, pod: &Template| {
             pod.namespace == waiting.namespace && constraint.selector.matches(&pod.labels)
         };
         let has_domain = |spec: &NodeSpec| hard().all(|c| spec.labels.get(&c.topology_key).is_some());
         match self {
             Self::PodAdded(pod) | Self::PodDeleted(pod) => hard().any(|constraint| counts(constraint, pod)),
-            Self::PodUpdated { old, new } => hard().any(|constraint| counts(constraint, old) != counts(constraint, new)),
+            Self::PodUpdated { old, new } => {
+                hard().any(|constraint| counts(constraint, old) != counts(constraint, new))
+            }
             Self::NodeAdded(_, spec) | Self::NodeDeleted(spec) => has_domain(spec),
             Self::NodeUpdated { old, new, .. } => {
-                (old.labels != new.labels || old.taints != new.taints || old.unschedulable != new.unschedulable)
+                (old.labels != new.labels
+                    || old.taints != new.taints
+                    || old.unschedulable != new.unschedulable)
                     && (has_domain(old) || has_domain(new))
             }
         }
@@ -127,7 +151,8 @@ impl Event<'_> {
             Some(affinity) => (&affinity.required, &affinity.required_anti),
             None => (&[], &[]),
         };
-        let about = |term: &AffinityTerm, pod: &Template| term.matches(&pod.namespace, &pod.labels, namespaces);
+        let about =
+            |term: &AffinityTerm, pod: &Template| term.matches(&pod.namespace, &pod.labels, namespaces);
         let is_friend = |pod: &Template| !required.is_empty() && required.iter().all(|term| about(term, pod));
         let is_avoided = |pod: &Template| avoided.iter().any(|term| about(term, pod));
         let avoids = |pod: &Template| {
@@ -136,11 +161,15 @@ impl Event<'_> {
         };
         match self {
             Self::PodAdded(pod) => is_friend(pod),
-            Self::PodUpdated { old, new } => (is_friend(new) && !is_friend(old)) || (is_avoided(old) && !is_avoided(new)),
+            Self::PodUpdated { old, new } => {
+                (is_friend(new) && !is_friend(old)) || (is_avoided(old) && !is_avoided(new))
+            }
             Self::PodDeleted(pod) => is_avoided(pod) || avoids(pod),
             Self::NodeDeleted(_) => false,
             Self::NodeAdded(..) | Self::NodeUpdated { .. } => {
-                let Some((_, old, new)) = self.node() else { return false };
+                let Some((_, old, new)) = self.node() else {
+                    return false;
+                };
                 let mut terms = required.iter().chain(avoided).peekable();
                 if terms.peek().is_none() {
                     return old.is_none_or(|old| old.labels != new.labels);
@@ -158,9 +187,11 @@ impl Event<'_> {
 pub(crate) fn own_change_helps(old: &Template, new: &Template, rejected_by: PluginSet) -> bool {
     let rejected_by_any = |plugins: &[Plugin]| plugins.iter().any(|plugin| rejected_by.contains(*plugin));
     let (was, is) = (&old.shape, &new.shape);
-    (was.tolerations != is.tolerations && rejected_by_any(&[Plugin::NodeUnschedulable, Plugin::TaintToleration]))
+    (was.tolerations != is.tolerations
+        && rejected_by_any(&[Plugin::NodeUnschedulable, Plugin::TaintToleration]))
         || (was.requests.exceeds_any(&is.requests) && rejected_by_any(&[Plugin::NodeResourcesFit]))
-        || (old.labels != new.labels && rejected_by_any(&[Plugin::PodTopologySpread, Plugin::InterPodAffinity]))
+        || (old.labels != new.labels
+            && rejected_by_any(&[Plugin::PodTopologySpread, Plugin::InterPodAffinity]))
         || ((was.node_selector != is.node_selector || was.required_terms != is.required_terms)
             && rejected_by_any(&[Plugin::NodeAffinity]))
 }
@@ -170,7 +201,9 @@ fn shares(shape: &Shape, holds: impl Fn(&str) -> bool) -> bool {
     let requests = &shape.requests;
     let fixed = ["cpu", "memory", "ephemeral-storage"].into_iter();
     let scalars = requests.scalars.iter().map(|(name, _)| name.as_ref());
-    fixed.chain(scalars).any(|name| amount(requests, name) > 0 && holds(name))
+    fixed
+        .chain(scalars)
+        .any(|name| amount(requests, name) > 0 && holds(name))
 }
 
 fn amount(resources: &crate::model::resources::Resources, name: &str) -> i64 {

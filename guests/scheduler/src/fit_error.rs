@@ -23,10 +23,17 @@ impl FitError {
         let narrowed = node_affinity::narrow(&class.shape, pinned, config);
         if narrowed == Narrowed::Conflict {
             let rejected_by = PluginSet::from_iter([Plugin::NodeAffinity]);
-            let message = format!("0/{} nodes are available: {}.", model.nodes.present(), node_affinity::CONFLICT);
+            let message = format!(
+                "0/{} nodes are available: {}.",
+                model.nodes.present(),
+                node_affinity::CONFLICT
+            );
             return Self { message, rejected_by };
         }
-        let minima = class.topology().map(|topology| topology.minima()).unwrap_or_default();
+        let minima = class
+            .topology()
+            .map(|topology| topology.minima())
+            .unwrap_or_default();
         let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
         let mut rejected_by = PluginSet::default();
         for (slot, node) in model.nodes.iter().filter(|(_, node)| node.present) {
@@ -57,12 +64,18 @@ impl FitError {
             // Another node of a wanted name may come.
             rejected_by.insert(Plugin::NodeAffinity);
         }
-        Self { message: message(model.nodes.present(), &counts), rejected_by }
+        Self {
+            message: message(model.nodes.present(), &counts),
+            rejected_by,
+        }
     }
 }
 
 fn message(nodes: usize, counts: &BTreeMap<Reason, usize>) -> String {
-    let mut reasons: Vec<String> = counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let mut reasons: Vec<String> = counts
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
     reasons.sort_unstable();
     let mut message = format!("0/{nodes} nodes are available:");
     if !reasons.is_empty() {
@@ -77,7 +90,14 @@ mod tests {
 
     #[test]
     fn reasons_are_sorted_as_text() {
-        let counts = BTreeMap::from([("Insufficient cpu".into(), 10), ("a".into(), 2), ("Too many pods".into(), 9)]);
-        assert_eq!(message(21, &counts), "0/21 nodes are available: 10 Insufficient cpu, 2 a, 9 Too many pods.");
+        let counts = BTreeMap::from([
+            ("Insufficient cpu".into(), 10),
+            ("a".into(), 2),
+            ("Too many pods".into(), 9),
+        ]);
+        assert_eq!(
+            message(21, &counts),
+            "0/21 nodes are available: 10 Insufficient cpu, 2 a, 9 Too many pods."
+        );
     }
 }

@@ -12,7 +12,10 @@ pub(crate) struct Journal<T> {
 
 impl<T> Default for Journal<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), start: 0 }
+        Self {
+            entries: Vec::new(),
+            start: 0,
+        }
     }
 }
 

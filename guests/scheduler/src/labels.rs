@@ -9,8 +9,10 @@ pub(crate) struct Labels(Vec<(Box<str>, Box<str>)>);
 impl Labels {
     /// The labels of these pairs; of equal keys the last one counts.
     pub(crate) fn new<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut labels: Vec<(Box<str>, Box<str>)> =
-            pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let mut labels: Vec<(Box<str>, Box<str>)> = pairs
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
         labels.reverse();
         labels.sort_by(|a, b| a.0.cmp(&b.0));
         labels.dedup_by(|later, earlier| later.0 == earlier.0);
@@ -19,7 +21,10 @@ impl Labels {
 
     /// The value of a label.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(candidate, _)| candidate.as_ref().cmp(key)).ok()?;
+        let at = self
+            .0
+            .binary_search_by(|(candidate, _)| candidate.as_ref().cmp(key))
+            .ok()?;
         self.0.get(at).map(|(_, value)| value.as_ref())
     }
 
@@ -75,12 +80,18 @@ impl Requirement {
             "Lt" => number().map_or(Operator::Invalid, Operator::Lt),
             _ => Operator::Invalid,
         };
-        Self { key: key.into(), operator }
+        Self {
+            key: key.into(),
+            operator,
+        }
     }
 
     /// A requirement for exactly this value.
     pub(crate) fn equals(key: &str, value: &str) -> Self {
-        Self { key: key.into(), operator: Operator::In(vec![value.into()]) }
+        Self {
+            key: key.into(),
+            operator: Operator::In(vec![value.into()]),
+        }
     }
 
     /// Whether a value (or its absence) meets the requirement.

@@ -11,6 +11,7 @@ mod classes;
 mod component;
 mod config;
 mod cycle;
+mod decision;
 mod events;
 mod fit_error;
 mod hash;
@@ -28,6 +29,7 @@ mod reference;
 
 pub use component::SchedulerGuest;
 pub use config::{Config, Sampling};
+pub use decision::{Assignment, ConditionChange, Decision, Failure, FailureReason};
 pub use model::PodKey;
 pub use queue::QueueItem;
-pub use scheduler::{Assignment, ConditionChange, Decision, Failure, FailureReason, Resource, Scheduler};
+pub use scheduler::{Resource, Scheduler};

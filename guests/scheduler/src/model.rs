@@ -36,7 +36,10 @@ impl PodKey {
     /// The key of this namespace and name.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -60,7 +63,10 @@ pub(crate) struct Model {
 impl Model {
     /// Changes whenever a decision may come out differently.
     pub(crate) fn revision(&self) -> (u64, u64) {
-        (self.nodes.journal().end() + self.revision, self.selectors.revision())
+        (
+            self.nodes.journal().end() + self.revision,
+            self.selectors.revision(),
+        )
     }
 
     /// Labels of namespaces.
@@ -81,12 +87,11 @@ impl Model {
             Some(labels) => self.namespaces.insert(name.into(), labels),
             None => self.namespaces.remove(name),
         };
-        if !changed || !self.templates.select_namespaces() {
-            return false;
+        if changed {
+            self.namespace_revision += 1;
+            self.revision += 1;
         }
-        self.namespace_revision += 1;
-        self.revision += 1;
-        true
+        changed && self.counters.depend_on_namespaces()
     }
 
     /// A pod.
@@ -155,31 +160,76 @@ impl Model {
 
     /// Marks a pod on a node as being deleted: spreading does not count it any more.
     pub(crate) fn set_terminating(&mut self, key: &PodKey) {
-        let Some(pod) = self.pods.get_mut(key).filter(|pod| !pod.terminating) else { return };
+        let Some(pod) = self.pods.get_mut(key).filter(|pod| !pod.terminating) else {
+            return;
+        };
         pod.terminating = true;
-        let (Some(slot), Some(template)) = (pod.place.slot(), self.templates.get(pod.template)) else { return };
-        let running = Occupant { slot, id: pod.template, template, terminating: false };
+        let (Some(slot), Some(template)) = (pod.place.slot(), self.templates.get(pod.template)) else {
+            return;
+        };
+        let running = Occupant {
+            slot,
+            id: pod.template,
+            template,
+            terminating: false,
+        };
         self.counters.record(running, -1, &self.namespaces);
-        self.counters.record(Occupant { terminating: true, ..running }, 1, &self.namespaces);
+        self.counters.record(
+            Occupant {
+                terminating: true,
+                ..running
+            },
+            1,
+            &self.namespaces,
+        );
         self.revision += 1;
     }
 
     /// The counts behind a question.
     pub(crate) fn topology_state(&mut self, question: Question, offset: usize) -> TopologyState {
-        let Self { nodes, counters, pods, templates, namespaces, .. } = self;
+        let Self {
+            nodes,
+            counters,
+            pods,
+            templates,
+            namespaces,
+            ..
+        } = self;
         let occupants = || occupants(pods, templates);
         TopologyState::new(question, offset, nodes, counters, occupants, namespaces)
     }
 
     fn occupy(&mut self, slot: u32, id: TemplateId, terminating: bool) {
-        let Some(template) = self.templates.get(id) else { return };
+        let Some(template) = self.templates.get(id) else {
+            return;
+        };
         self.nodes.occupy(slot, &template.shape);
-        self.counters.record(Occupant { slot, id, template, terminating }, 1, &self.namespaces);
+        self.counters.record(
+            Occupant {
+                slot,
+                id,
+                template,
+                terminating,
+            },
+            1,
+            &self.namespaces,
+        );
     }
 
     fn vacate(&mut self, slot: u32, id: TemplateId, terminating: bool) {
-        let Some(template) = self.templates.get(id) else { return };
-        self.counters.record(Occupant { slot, id, template, terminating }, -1, &self.namespaces);
+        let Some(template) = self.templates.get(id) else {
+            return;
+        };
+        self.counters.record(
+            Occupant {
+                slot,
+                id,
+                template,
+                terminating,
+            },
+            -1,
+            &self.namespaces,
+        );
         self.nodes.vacate(slot, &template.shape);
     }
 }
@@ -191,6 +241,11 @@ fn occupants<'a>(
     pods.values().filter_map(|pod| {
         let slot = pod.place.slot()?;
         let template = templates.get(pod.template)?;
-        Some(Occupant { slot, id: pod.template, template, terminating: pod.terminating })
+        Some(Occupant {
+            slot,
+            id: pod.template,
+            template,
+            terminating: pod.terminating,
+        })
     })
 }

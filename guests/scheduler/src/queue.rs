@@ -49,12 +49,19 @@ pub(crate) enum QueueState {
 
 impl QueueInfo {
     fn backoff_until(&self, config: &Config) -> u64 {
-        let count = if self.consecutive_errors > 0 { self.consecutive_errors } else { self.unschedulable_count };
+        let count = if self.consecutive_errors > 0 {
+            self.consecutive_errors
+        } else {
+            self.unschedulable_count
+        };
         if count == 0 {
             return 0;
         }
         let factor = 1_u64.checked_shl(count - 1).unwrap_or(u64::MAX);
-        let duration = config.initial_backoff_ms.saturating_mul(factor).min(config.max_backoff_ms);
+        let duration = config
+            .initial_backoff_ms
+            .saturating_mul(factor)
+            .min(config.max_backoff_ms);
         // The window in which the back-off expires still counts as backing off.
         (self.failed_ms.saturating_add(duration) / WINDOW_MS + 1) * WINDOW_MS
     }
@@ -92,7 +99,11 @@ impl Queue {
             return;
         }
         pending.queue.state = QueueState::Due;
-        self.items.push(QueueItem { key: key.clone(), after_ms: 0, priority: pending.priority });
+        self.items.push(QueueItem {
+            key: key.clone(),
+            after_ms: 0,
+            priority: pending.priority,
+        });
     }
 
     /// A pod that plugins rejected: waits for an event. One that failed otherwise: backs off.
@@ -119,12 +130,17 @@ impl Queue {
 
     /// Lists a pod among those that these plugins rejected.
     pub(crate) fn wait(&mut self, key: &PodKey, template: TemplateId, rejected_by: PluginSet) {
-        self.waiting.entry((template, rejected_by)).or_default().insert(key.clone());
+        self.waiting
+            .entry((template, rejected_by))
+            .or_default()
+            .insert(key.clone());
     }
 
     /// A pod that is gone, bound, or about to be looked at anew.
     pub(crate) fn remove(&mut self, key: &PodKey, template: TemplateId, state: QueueState) {
-        let QueueState::Unschedulable(rejected_by) = state else { return };
+        let QueueState::Unschedulable(rejected_by) = state else {
+            return;
+        };
         if let Some(pods) = self.waiting.get_mut(&(template, rejected_by)) {
             pods.remove(key);
             if pods.is_empty() {
@@ -144,7 +160,12 @@ impl Queue {
             let template = model.templates.get(*template);
             template.is_none_or(|waiting| event.helps(waiting, *rejected_by, model.namespaces()))
         };
-        let helped: Vec<_> = self.waiting.keys().filter(|group| helps(group)).copied().collect();
+        let helped: Vec<_> = self
+            .waiting
+            .keys()
+            .filter(|group| helps(group))
+            .copied()
+            .collect();
         for group in helped {
             for key in self.waiting.remove(&group).unwrap_or_default() {
                 self.wake(&key, model, now_ms, config);
@@ -170,7 +191,13 @@ impl Queue {
             }
             _ => true,
         };
-        let overdue: Vec<PodKey> = self.waiting.values().flatten().filter(|key| is_overdue(key)).cloned().collect();
+        let overdue: Vec<PodKey> = self
+            .waiting
+            .values()
+            .flatten()
+            .filter(|key| is_overdue(key))
+            .cloned()
+            .collect();
         for key in overdue {
             self.wake(&key, model, now_ms, config);
         }
@@ -179,9 +206,16 @@ impl Queue {
     fn back_off(&mut self, key: &PodKey, pending: &mut Pending, now_ms: u64, config: &Config) {
         let until_ms = pending.queue.backoff_until(config);
         let after_ms = until_ms.saturating_sub(now_ms);
-        pending.queue.state =
-            if after_ms == 0 { QueueState::Due } else { QueueState::BackingOff { until_ms } };
-        self.items.push(QueueItem { key: key.clone(), after_ms, priority: pending.priority });
+        pending.queue.state = if after_ms == 0 {
+            QueueState::Due
+        } else {
+            QueueState::BackingOff { until_ms }
+        };
+        self.items.push(QueueItem {
+            key: key.clone(),
+            after_ms,
+            priority: pending.priority,
+        });
     }
 }
 

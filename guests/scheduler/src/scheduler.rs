@@ -5,11 +5,12 @@ use std::rc::Rc;
 use crate::classes::Classes;
 use crate::config::Config;
 use crate::cycle::{self, Rotation, Wishes};
+use crate::decision::{Assignment, ConditionChange, Decision, Failure, FailureReason};
 use crate::events::Event;
 use crate::fit_error::FitError;
 use crate::model::json::{LabelsOnly, read};
 use crate::model::node::NodeSpec;
-use crate::model::pod::{Pending, Place, Pod, ScheduledCondition};
+use crate::model::pod::{Pending, Place, Pod};
 use crate::model::read::{PodPeek, PodRead};
 use crate::model::selectors::{owner_selector, service_selector};
 use crate::model::template::{OwnerKind, Template, TemplateId};
@@ -34,92 +35,6 @@ pub enum Resource {
     ReplicaSets,
     /// `apps/v1 statefulsets`.
     StatefulSets,
-}
-
-/// A pod to be bound.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment {
-    /// The pod.
-    pub key: PodKey,
-    /// Which pod of that name.
-    pub uid: Box<str>,
-    /// As the event's reference has it.
-    pub resource_version: Box<str>,
-    /// Where it goes.
-    pub node: Box<str>,
-}
-
-/// A pod that cannot be placed now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The pod.
-    pub key: PodKey,
-    /// Which pod of that name.
-    pub uid: Box<str>,
-    /// As the event's reference has it.
-    pub resource_version: Box<str>,
-    /// The condition's reason.
-    pub reason: FailureReason,
-    /// For event and condition.
-    pub message: String,
-    /// The generation that was judged; 0 when the server does not count.
-    pub generation: i64,
-    /// Whether the condition at the server says something else.
-    pub condition: ConditionChange,
-}
-
-/// What has to be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConditionChange {
-    /// Nothing.
-    None,
-    /// Reason or message; the status was `False` before.
-    Text,
-    /// The status.
-    Transition,
-}
-
-/// Why a pod cannot be placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureReason {
-    /// Plugins rejected every node.
-    Unschedulable,
-    /// Something else.
-    SchedulerError,
-}
-
-impl FailureReason {
-    /// The condition's reason.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unschedulable => "Unschedulable",
-            Self::SchedulerError => "SchedulerError",
-        }
-    }
-}
-
-/// What to do about a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// Nothing: gone, bound, gated, or waiting for an event.
-    Nothing,
-    /// It backs off: come again.
-    Later(
-        /// In so many milliseconds.
-        u64,
-    ),
-    /// It is being deleted; an event says so.
-    Deleting {
-        /// Which pod of that name.
-        uid: Box<str>,
-        /// As the event's reference has it.
-        resource_version: Box<str>,
-    },
-    /// Bind it, then report back.
-    Bind(Assignment),
-    /// Report the failure.
-    Fail(Failure),
 }
 
 /// The scheduler.
@@ -166,7 +81,9 @@ impl Scheduler {
                 self.set_namespace(name, Some(labels));
             }
             Resource::Services => {
-                self.model.selectors.set_service(namespace, name, service_selector(name, body)?);
+                self.model
+                    .selectors
+                    .set_service(namespace, name, service_selector(name, body)?);
             }
             Resource::ReplicationControllers => {
                 self.set_owner(OwnerKind::ReplicationController, namespace, name, body)?;
@@ -206,11 +123,17 @@ impl Scheduler {
 
     /// Decides about a pod. A pod to be bound occupies its node from now on; see [`Self::bind_failed`].
     pub fn schedule(&mut self, key: &PodKey, now_ms: u64) -> Decision {
-        let Some(pod) = self.model.pod(key) else { return Decision::Nothing };
-        let Place::Pending(pending) = &pod.place else { return Decision::Nothing };
+        let Some(pod) = self.model.pod(key) else {
+            return Decision::Nothing;
+        };
+        let Place::Pending(pending) = &pod.place else {
+            return Decision::Nothing;
+        };
         match pending.queue.state {
             QueueState::Unschedulable(_) | QueueState::Gated => return Decision::Nothing,
-            QueueState::BackingOff { until_ms } if until_ms > now_ms => return Decision::Later(until_ms - now_ms),
+            QueueState::BackingOff { until_ms } if until_ms > now_ms => {
+                return Decision::Later(until_ms - now_ms);
+            }
             QueueState::BackingOff { .. } | QueueState::Due => {}
         }
         if pod.terminating {
@@ -233,7 +156,10 @@ impl Scheduler {
     /// The binding of an assumed pod failed. The node is free again; the failure is to be reported, unless the
     /// pod is gone or bound by now.
     pub fn bind_failed(&mut self, assignment: &Assignment, error: &str, now_ms: u64) -> Option<Failure> {
-        let pod = self.model.pod(&assignment.key).filter(|pod| pod.uid == assignment.uid)?;
+        let pod = self
+            .model
+            .pod(&assignment.key)
+            .filter(|pod| pod.uid == assignment.uid)?;
         if !matches!(pod.place, Place::Assumed(..)) {
             return None;
         }
@@ -254,21 +180,32 @@ impl Scheduler {
     }
 
     fn find_node(&mut self, key: &PodKey, id: TemplateId) -> Result<u32, Rc<FitError>> {
-        let Self { config, model, classes, rotation, .. } = self;
+        let Self {
+            config,
+            model,
+            classes,
+            rotation,
+            ..
+        } = self;
         let template = model.templates.get(id).map(Rc::clone);
         let pinned = template.as_ref().and_then(|template| template.pinned.as_deref());
         let nominated = match model.pod(key).map(|pod| &pod.place) {
             Some(Place::Pending(pending)) => pending.nominated_node.clone(),
             _ => None,
         };
-        let class = classes.class_of(id, model, config).expect("a pod in the model has a template, and so a class");
+        let class = classes
+            .class_of(id, model, config)
+            .expect("a pod in the model has a template, and so a class");
         let revision = model.revision();
         if let Some((known, error)) = class.failure.as_ref().filter(|_| pinned.is_none()) {
             if *known == revision {
                 return Err(Rc::clone(error));
             }
         }
-        let wishes = Wishes { pinned, nominated: nominated.as_deref() };
+        let wishes = Wishes {
+            pinned,
+            nominated: nominated.as_deref(),
+        };
         cycle::choose(class, model, wishes, rotation, config).ok_or_else(|| {
             let error = Rc::new(FitError::diagnose(class, pinned, model, config));
             class.failure = pinned.is_none().then(|| (revision, Rc::clone(&error)));
@@ -277,10 +214,19 @@ impl Scheduler {
     }
 
     fn assume(&mut self, key: &PodKey, slot: u32) -> Decision {
-        let node = self.model.nodes.get(slot).map(|node| node.name.clone()).unwrap_or_default();
+        let node = self
+            .model
+            .nodes
+            .get(slot)
+            .map(|node| node.name.clone())
+            .unwrap_or_default();
         self.model.assume(key, slot);
         match self.model.pod(key) {
-            Some(Pod { uid, place: Place::Assumed(_, pending), .. }) => Decision::Bind(Assignment {
+            Some(Pod {
+                uid,
+                place: Place::Assumed(_, pending),
+                ..
+            }) => Decision::Bind(Assignment {
                 key: key.clone(),
                 uid: uid.clone(),
                 resource_version: pending.resource_version.clone(),
@@ -291,18 +237,26 @@ impl Scheduler {
     }
 
     fn fail(&mut self, key: &PodKey, rejected_by: PluginSet, message: String, now_ms: u64) -> Decision {
-        let Some(pod) = self.model.pod_mut(key) else { return Decision::Nothing };
+        let Some(pod) = self.model.pod_mut(key) else {
+            return Decision::Nothing;
+        };
         let (template, uid, generation) = (pod.template, pod.uid.clone(), pod.generation);
-        let Place::Pending(pending) = &mut pod.place else { return Decision::Nothing };
-        self.queue.fail(key, template, pending, rejected_by, now_ms, &self.config);
-        let reason =
-            if rejected_by.is_empty() { FailureReason::SchedulerError } else { FailureReason::Unschedulable };
+        let Place::Pending(pending) = &mut pod.place else {
+            return Decision::Nothing;
+        };
+        self.queue
+            .fail(key, template, pending, rejected_by, now_ms, &self.config);
+        let reason = if rejected_by.is_empty() {
+            FailureReason::SchedulerError
+        } else {
+            FailureReason::Unschedulable
+        };
         Decision::Fail(Failure {
             key: key.clone(),
             uid,
             resource_version: pending.resource_version.clone(),
             reason,
-            condition: condition_change(pending.condition.as_ref(), reason, &message, generation),
+            condition: ConditionChange::to(pending.condition.as_ref(), reason, &message, generation),
             message,
             generation,
         })
@@ -319,7 +273,9 @@ impl Scheduler {
         if self.queue.nobody_waits() {
             return;
         }
-        let Some(new) = self.model.nodes.get(slot).map(|node| node.spec.clone()) else { return };
+        let Some(new) = self.model.nodes.get(slot).map(|node| node.spec.clone()) else {
+            return;
+        };
         match &before {
             Some(old) if *old == new => {}
             Some(old) => self.raise(&Event::NodeUpdated { name, old, new: &new }, now_ms),
@@ -341,7 +297,9 @@ impl Scheduler {
 
     fn set_owner(&mut self, kind: OwnerKind, namespace: &str, name: &str, body: &[u8]) -> Result<(), String> {
         let selector = owner_selector(kind, name, body)?;
-        self.model.selectors.set_owner(kind, namespace, name, Some(selector));
+        self.model
+            .selectors
+            .set_owner(kind, namespace, name, Some(selector));
         Ok(())
     }
 
@@ -350,7 +308,11 @@ impl Scheduler {
             return Ok(());
         }
         let read = PodRead::parse(&key.namespace, &key.name, body)?;
-        let is_ours = self.config.profiles.iter().any(|name| **name == *read.pending.scheduler_name);
+        let is_ours = self
+            .config
+            .profiles
+            .iter()
+            .any(|name| **name == *read.pending.scheduler_name);
         let is_unassigned = read.node_name.is_empty();
         if read.finished || (is_unassigned && !is_ours) {
             self.delete_pod(key, now_ms);
@@ -368,24 +330,36 @@ impl Scheduler {
     /// Deals with the frequent updates that change nothing here: that a pod is where it was put, and what its
     /// node says of it. Returns false when the pod has to be read in full.
     fn settle(&mut self, key: &PodKey, body: &[u8], now_ms: u64) -> Result<bool, String> {
-        let Some(pod) = self.model.pod(key) else { return Ok(false) };
+        let Some(pod) = self.model.pod(key) else {
+            return Ok(false);
+        };
         let (slot, is_assumed) = match pod.place {
             Place::Pending(_) => return Ok(false),
             Place::Assumed(slot, _) => (slot, true),
             Place::Assigned(slot) => (slot, false),
         };
         let peek: PodPeek<'_> = read("pod", &key.name, body)?;
-        let same_spec = is_assumed || (peek.metadata.generation > 0 && peek.metadata.generation == pod.generation);
+        let same_spec =
+            is_assumed || (peek.metadata.generation > 0 && peek.metadata.generation == pod.generation);
         let same_labels = || {
-            self.model.template(pod).is_some_and(|template| template.labels.equals(&peek.metadata.labels.strs()))
+            self.model
+                .template(pod)
+                .is_some_and(|template| template.labels.equals(&peek.metadata.labels.strs()))
         };
-        let is_there = self.model.nodes.get(slot).is_some_and(|node| *node.name == *peek.spec.node_name);
-        let is_known = *pod.uid == *peek.metadata.uid && is_there && same_spec && !pod.resizing && same_labels();
+        let is_there = self
+            .model
+            .nodes
+            .get(slot)
+            .is_some_and(|node| *node.name == *peek.spec.node_name);
+        let is_known =
+            *pod.uid == *peek.metadata.uid && is_there && same_spec && !pod.resizing && same_labels();
         if !is_known || peek.is_finished() {
             return Ok(false);
         }
         let (generation, terminating) = (peek.metadata.generation, peek.metadata.deletion_timestamp.0);
-        let template = is_assumed.then(|| self.model.template(pod).map(Rc::clone)).flatten();
+        let template = is_assumed
+            .then(|| self.model.template(pod).map(Rc::clone))
+            .flatten();
         if terminating {
             self.model.set_terminating(key);
         }
@@ -426,7 +400,9 @@ impl Scheduler {
     }
 
     fn update_pod(&mut self, key: &PodKey, read: PodRead, now_ms: u64) {
-        let Some(before) = self.model.remove(key) else { return };
+        let Some(before) = self.model.remove(key) else {
+            return;
+        };
         let old = self.model.template(&before).map(Rc::clone);
         let id = self.model.templates.acquire(read.template);
         let new = self.model.templates.get(id).map(Rc::clone);
@@ -436,11 +412,19 @@ impl Scheduler {
                 self.leave_queue(key, before.template, &before.place);
                 Place::Assigned(self.model.nodes.slot_for(&read.node_name))
             }
-            Place::Pending(pending) => Place::Pending(self.keep_pending(key, before.template, id, *pending, read.pending)),
+            Place::Pending(pending) => {
+                Place::Pending(self.keep_pending(key, before.template, id, *pending, read.pending))
+            }
             // Changes to an assumed pod count, but it stays where it was put until the binding is decided.
             Place::Assumed(slot, pending) => {
                 let queue = pending.queue.clone();
-                Place::Assumed(slot, Box::new(Pending { queue, ..read.pending }))
+                Place::Assumed(
+                    slot,
+                    Box::new(Pending {
+                        queue,
+                        ..read.pending
+                    }),
+                )
             }
             Place::Assigned(slot) => Place::Assigned(slot),
         };
@@ -455,7 +439,9 @@ impl Scheduler {
         };
         self.model.insert(key.clone(), pod);
         self.release(before.template);
-        let (Some(old), Some(new)) = (old, new) else { return };
+        let (Some(old), Some(new)) = (old, new) else {
+            return;
+        };
         if is_pending {
             self.on_own_change(key, &old, &new, now_ms);
         } else if !was_assigned {
@@ -490,8 +476,16 @@ impl Scheduler {
 
     /// A change of a waiting pod may have removed what it was rejected for.
     fn on_own_change(&mut self, key: &PodKey, old: &Template, new: &Template, now_ms: u64) {
-        let Some(Pod { place: Place::Pending(pending), .. }) = self.model.pod(key) else { return };
-        let QueueState::Unschedulable(rejected_by) = pending.queue.state else { return };
+        let Some(Pod {
+            place: Place::Pending(pending),
+            ..
+        }) = self.model.pod(key)
+        else {
+            return;
+        };
+        let QueueState::Unschedulable(rejected_by) = pending.queue.state else {
+            return;
+        };
         if crate::events::own_change_helps(old, new, rejected_by) {
             self.queue.wake(key, &mut self.model, now_ms, &self.config);
         }
@@ -520,19 +514,5 @@ impl Scheduler {
     }
 }
 
-fn condition_change(
-    condition: Option<&ScheduledCondition>,
-    reason: FailureReason,
-    message: &str,
-    generation: i64,
-) -> ConditionChange {
-    match condition {
-        Some(condition) if condition.status == "False" => {
-            let same = condition.reason == reason.as_str()
-                && condition.message == message
-                && condition.observed_generation == generation;
-            if same { ConditionChange::None } else { ConditionChange::Text }
-        }
-        _ => ConditionChange::Transition,
-    }
-}
+#[cfg(test)]
+mod tests;

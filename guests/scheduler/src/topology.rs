@@ -12,10 +12,10 @@ use std::rc::Rc;
 use crate::config::Config;
 use crate::model::counters::{Audience, Counter, CounterId, CounterKey, Counters, Occupant};
 use crate::model::node::{HOSTNAME, NO_DOMAIN, Nodes};
+use crate::model::selectors::DefaultSelectors;
 use crate::model::template::{
     AffinityTerm, Namespaces, PodAffinity, Shape, SpreadConstraint, Template, Templates, WhenUnsatisfiable,
 };
-use crate::model::selectors::DefaultSelectors;
 use crate::plugins::{Plugin, inter_pod_affinity, pod_topology_spread};
 
 /// What a pod's relations to other pods ask for; equal questions have equal answers.
@@ -66,7 +66,10 @@ impl Question {
     fn ask_spread(&mut self, template: &Template, selectors: &DefaultSelectors) {
         self.requires_all_keys = !template.spread.is_empty();
         let constraints = match template.spread.as_slice() {
-            [] => selectors.of(template).map(|s| pod_topology_spread::default_constraints(&s)).unwrap_or_default(),
+            [] => selectors
+                .of(template)
+                .map(|s| pod_topology_spread::default_constraints(&s))
+                .unwrap_or_default(),
             own => own.to_vec(),
         };
         if constraints.is_empty() {
@@ -78,10 +81,13 @@ impl Question {
             constraint.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule
                 && constraint.selector.matches(&template.labels)
         };
-        self.spread = constraints.into_iter().map(|constraint| {
-            let counts_itself = counted(&constraint);
-            (constraint, counts_itself)
-        }).collect();
+        self.spread = constraints
+            .into_iter()
+            .map(|constraint| {
+                let counts_itself = counted(&constraint);
+                (constraint, counts_itself)
+            })
+            .collect();
     }
 
     fn ask_affinity(&mut self, template: &Template, asking: &Asking<'_>) {
@@ -91,11 +97,20 @@ impl Question {
             let matches_itself = affinity.required.iter().all(concerns);
             self.own = Some((Rc::clone(affinity), matches_itself));
         }
-        for affinity in asking.templates.with_affinity().filter_map(|other| other.affinity.as_ref()) {
+        for affinity in asking
+            .templates
+            .with_affinity()
+            .filter_map(|other| other.affinity.as_ref())
+        {
             let rejecting = affinity.required_anti.iter().filter(|term| concerns(term));
-            self.rejecting.extend(rejecting.map(|term| term.topology_key.clone()));
+            self.rejecting
+                .extend(rejecting.map(|term| term.topology_key.clone()));
             let preferred = affinity.preferred.iter().map(|(_, term)| term);
-            let drawing = affinity.required.iter().chain(preferred).filter(|term| concerns(term));
+            let drawing = affinity
+                .required
+                .iter()
+                .chain(preferred)
+                .filter(|term| concerns(term));
             self.drawing.extend(drawing.map(|term| term.topology_key.clone()));
         }
         for keys in [&mut self.rejecting, &mut self.drawing] {
@@ -103,7 +118,10 @@ impl Question {
             keys.dedup();
         }
         if !self.rejecting.is_empty() || !self.drawing.is_empty() {
-            self.audience = Some(Audience { namespace: namespace.clone(), labels: labels.clone() });
+            self.audience = Some(Audience {
+                namespace: namespace.clone(),
+                labels: labels.clone(),
+            });
         }
     }
 
@@ -116,7 +134,10 @@ impl Question {
     }
 
     fn of_kind(&self, kind: WhenUnsatisfiable) -> impl Iterator<Item = &SpreadConstraint> {
-        self.spread.iter().map(|(constraint, _)| constraint).filter(move |c| c.when_unsatisfiable == kind)
+        self.spread
+            .iter()
+            .map(|(constraint, _)| constraint)
+            .filter(move |c| c.when_unsatisfiable == kind)
     }
 
     /// Every term that has to be counted: what it is for, where, and what.
@@ -132,18 +153,34 @@ impl Question {
         }
         if let Some((affinity, _)) = &self.own {
             for term in &affinity.required {
-                terms.push((Role::Required, term.topology_key.clone(), CounterKey::Required(Rc::clone(affinity))));
+                terms.push((
+                    Role::Required,
+                    term.topology_key.clone(),
+                    CounterKey::Required(Rc::clone(affinity)),
+                ));
             }
             for term in &affinity.required_anti {
-                terms.push((Role::Avoided, term.topology_key.clone(), CounterKey::Matched(term.clone())));
+                terms.push((
+                    Role::Avoided,
+                    term.topology_key.clone(),
+                    CounterKey::Matched(term.clone()),
+                ));
             }
             for (weight, term) in &affinity.preferred {
-                terms.push((Role::Preferred(*weight), term.topology_key.clone(), CounterKey::Matched(term.clone())));
+                terms.push((
+                    Role::Preferred(*weight),
+                    term.topology_key.clone(),
+                    CounterKey::Matched(term.clone()),
+                ));
             }
         }
         if let Some(audience) = &self.audience {
             for key in &self.rejecting {
-                terms.push((Role::Rejecting, key.clone(), CounterKey::Rejecting(key.clone(), audience.clone())));
+                terms.push((
+                    Role::Rejecting,
+                    key.clone(),
+                    CounterKey::Rejecting(key.clone(), audience.clone()),
+                ));
             }
             for key in &self.drawing {
                 let weight = inter_pod_affinity::HARD_POD_AFFINITY_WEIGHT;
@@ -234,13 +271,21 @@ impl TopologyState {
         pods: impl Fn() -> P,
         namespaces: &Namespaces,
     ) -> Self {
-        let mut state = Self { question, keys: Vec::new(), terms: Vec::new() };
+        let mut state = Self {
+            question,
+            keys: Vec::new(),
+            terms: Vec::new(),
+        };
         for (role, key, counter) in state.question.terms() {
             nodes.index_topology(&key);
-            let at = state.keys.iter().position(|known| known.name == key).unwrap_or_else(|| {
-                state.keys.push(Key { name: key, offset: 0 });
-                state.keys.len() - 1
-            });
+            let at = state
+                .keys
+                .iter()
+                .position(|known| known.name == key)
+                .unwrap_or_else(|| {
+                    state.keys.push(Key { name: key, offset: 0 });
+                    state.keys.len() - 1
+                });
             let counter = counters.acquire(counter, pods(), namespaces);
             state.terms.push(Term {
                 role,
@@ -280,14 +325,20 @@ impl TopologyState {
 
     /// Counts everything anew, after nodes changed.
     pub(crate) fn recount(&mut self, shape: &Shape, nodes: &Nodes, counters: &Counters) {
-        let Self { question, keys, terms } = self;
+        let Self {
+            question,
+            keys,
+            terms,
+        } = self;
         let hard_keys: Vec<&str> = question.hard().map(|c| c.topology_key.as_ref()).collect();
         let soft_keys: Vec<&str> = match question.requires_all_keys {
             true => question.soft().map(|c| c.topology_key.as_ref()).collect(),
             false => Vec::new(),
         };
         for term in terms {
-            let (Some(key), Some(counter)) = (keys.get(term.key), counters.get(term.counter)) else { continue };
+            let (Some(key), Some(counter)) = (keys.get(term.key), counters.get(term.counter)) else {
+                continue;
+            };
             term.included = match &term.role {
                 Role::HardSpread(constraint, _) => Some(included(constraint, &hard_keys, shape, nodes)),
                 Role::SoftSpread(constraint) => Some(included(constraint, &soft_keys, shape, nodes)),
@@ -300,7 +351,9 @@ impl TopologyState {
     /// Follows the counters. Slots whose signature may have changed are added to `moved`.
     pub(crate) fn catch_up(&mut self, nodes: &Nodes, counters: &Counters, moved: &mut Vec<u32>) {
         for term in &mut self.terms {
-            let (Some(key), Some(counter)) = (self.keys.get(term.key), counters.get(term.counter)) else { continue };
+            let (Some(key), Some(counter)) = (self.keys.get(term.key), counters.get(term.counter)) else {
+                continue;
+            };
             let moved = key.is_hostname().then_some(&mut *moved);
             term.catch_up(&key.name, nodes, counter, moved);
         }
@@ -309,9 +362,15 @@ impl TopologyState {
     /// Appends a slot's part of the signature.
     pub(crate) fn sign(&self, slot: u32, nodes: &Nodes, counters: &Counters, signature: &mut Vec<i64>) {
         for (at, key) in self.keys.iter().enumerate() {
-            let domain = nodes.topology(&key.name).map_or(NO_DOMAIN, |topology| topology.domain(slot));
+            let domain = nodes
+                .topology(&key.name)
+                .map_or(NO_DOMAIN, |topology| topology.domain(slot));
             if !key.is_hostname() {
-                signature.push(if domain == NO_DOMAIN { ABSENT } else { i64::from(domain) });
+                signature.push(if domain == NO_DOMAIN {
+                    ABSENT
+                } else {
+                    i64::from(domain)
+                });
                 continue;
             }
             signature.push(if domain == NO_DOMAIN { ABSENT } else { 0 });
@@ -347,13 +406,20 @@ impl TopologyState {
     pub(crate) fn rejection(&self, signature: &Signature, minima: &[i64]) -> Option<(Plugin, &'static str)> {
         self.spread_rejection(signature, minima)
             .map(|reason| (Plugin::PodTopologySpread, reason))
-            .or_else(|| self.affinity_rejection(signature).map(|reason| (Plugin::InterPodAffinity, reason)))
+            .or_else(|| {
+                self.affinity_rejection(signature)
+                    .map(|reason| (Plugin::InterPodAffinity, reason))
+            })
     }
 
     fn spread_rejection(&self, signature: &Signature, minima: &[i64]) -> Option<&'static str> {
         for (term, minimum) in self.terms.iter().zip(minima) {
-            let Role::HardSpread(constraint, counts_itself) = &term.role else { continue };
-            let Some(count) = self.count(term, signature) else { return Some(pod_topology_spread::MISSING_LABEL) };
+            let Role::HardSpread(constraint, counts_itself) = &term.role else {
+                continue;
+            };
+            let Some(count) = self.count(term, signature) else {
+                return Some(pod_topology_spread::MISSING_LABEL);
+            };
             if !pod_topology_spread::keeps_skew(constraint, *counts_itself, count, *minimum) {
                 return Some(pod_topology_spread::REASON);
             }
@@ -362,7 +428,11 @@ impl TopologyState {
     }
 
     fn affinity_rejection(&self, signature: &Signature) -> Option<&'static str> {
-        let required = || self.terms.iter().filter(|term| matches!(term.role, Role::Required));
+        let required = || {
+            self.terms
+                .iter()
+                .filter(|term| matches!(term.role, Role::Required))
+        };
         let mut with_a_friend = true;
         for term in required() {
             match self.count(term, signature) {
@@ -392,15 +462,23 @@ impl TopologyState {
     pub(crate) fn scores(&self, groups: &[Candidates<'_>], config: &Config) -> Vec<i64> {
         let spread = self.spread_scores(groups);
         let affinity = self.affinity_scores(groups);
-        let (spread_weight, affinity_weight) =
-            (config.weight(Plugin::PodTopologySpread), config.weight(Plugin::InterPodAffinity));
-        spread.zip(affinity).map(|(s, a)| s * spread_weight + a * affinity_weight).collect()
+        let (spread_weight, affinity_weight) = (
+            config.weight(Plugin::PodTopologySpread),
+            config.weight(Plugin::InterPodAffinity),
+        );
+        spread
+            .zip(affinity)
+            .map(|(s, a)| s * spread_weight + a * affinity_weight)
+            .collect()
     }
 
     fn spread_scores(&self, groups: &[Candidates<'_>]) -> impl Iterator<Item = i64> {
         let soft: Vec<(&Term, &SpreadConstraint)> = self.terms.iter().filter_map(Term::soft).collect();
         let is_ignored = |group: &Candidates<'_>| {
-            self.question.requires_all_keys && soft.iter().any(|(term, _)| self.count(term, group.signature).is_none())
+            self.question.requires_all_keys
+                && soft
+                    .iter()
+                    .any(|(term, _)| self.count(term, group.signature).is_none())
         };
         let scored: Vec<&Candidates<'_>> = groups.iter().filter(|group| !is_ignored(group)).collect();
         let weights: Vec<f64> = soft
@@ -408,26 +486,37 @@ impl TopologyState {
             .map(|(term, _)| pod_topology_spread::domain_weight(self.domains_among(term, &scored)))
             .collect();
         let raw = |group: &Candidates<'_>| {
-            let parts = soft.iter().zip(&weights).filter_map(|((term, constraint), weight)| {
-                let count = self.count(term, group.signature)?;
-                Some(pod_topology_spread::raw_part(count, *weight, constraint.max_skew))
-            });
+            let parts = soft
+                .iter()
+                .zip(&weights)
+                .filter_map(|((term, constraint), weight)| {
+                    let count = self.count(term, group.signature)?;
+                    Some(pod_topology_spread::raw_part(count, *weight, constraint.max_skew))
+                });
             parts.sum::<f64>().round() as i64
         };
-        let raws: Vec<Option<i64>> =
-            groups.iter().map(|group| (!soft.is_empty() && !is_ignored(group)).then(|| raw(group))).collect();
+        let raws: Vec<Option<i64>> = groups
+            .iter()
+            .map(|group| (!soft.is_empty() && !is_ignored(group)).then(|| raw(group)))
+            .collect();
         let lowest = raws.iter().flatten().copied().min().unwrap_or(0);
         let highest = raws.iter().flatten().copied().max().unwrap_or(0);
-        raws.into_iter().map(move |raw| raw.map_or(0, |raw| pod_topology_spread::normalize(raw, lowest, highest)))
+        raws.into_iter()
+            .map(move |raw| raw.map_or(0, |raw| pod_topology_spread::normalize(raw, lowest, highest)))
     }
 
     /// How many domains of a term's key the candidates are in; of the host name, how many candidates there are.
     fn domains_among(&self, term: &Term, groups: &[&Candidates<'_>]) -> usize {
-        let Some(key) = self.keys.get(term.key) else { return 0 };
+        let Some(key) = self.keys.get(term.key) else {
+            return 0;
+        };
         if key.is_hostname() {
             return groups.iter().map(|group| group.count as usize).sum();
         }
-        let mut domains: Vec<i64> = groups.iter().filter_map(|g| g.signature.get(key.offset).copied()).collect();
+        let mut domains: Vec<i64> = groups
+            .iter()
+            .filter_map(|g| g.signature.get(key.offset).copied())
+            .collect();
         domains.sort_unstable();
         domains.dedup();
         domains.len()
@@ -444,7 +533,8 @@ impl TopologyState {
         let raws: Vec<i64> = groups.iter().map(raw).collect();
         let lowest = raws.iter().copied().min().unwrap_or(0);
         let highest = raws.iter().copied().max().unwrap_or(0);
-        raws.into_iter().map(move |raw| inter_pod_affinity::normalize(raw, lowest, highest))
+        raws.into_iter()
+            .map(move |raw| inter_pod_affinity::normalize(raw, lowest, highest))
     }
 }
 
@@ -461,11 +551,15 @@ impl Term {
     }
 
     fn counts_on(&self, slot: u32) -> bool {
-        self.included.as_ref().is_none_or(|included| included.get(slot as usize).copied().unwrap_or(false))
+        self.included
+            .as_ref()
+            .is_none_or(|included| included.get(slot as usize).copied().unwrap_or(false))
     }
 
     fn recount(&mut self, key: &str, nodes: &Nodes, counter: &Counter) {
-        let Some(topology) = nodes.topology(key) else { return };
+        let Some(topology) = nodes.topology(key) else {
+            return;
+        };
         self.counts = vec![0; topology.domains()];
         self.nodes = vec![0; topology.domains()];
         self.total = 0;
@@ -482,7 +576,9 @@ impl Term {
     }
 
     fn catch_up(&mut self, key: &str, nodes: &Nodes, counter: &Counter, mut moved: Option<&mut Vec<u32>>) {
-        let Some(topology) = nodes.topology(key) else { return };
+        let Some(topology) = nodes.topology(key) else {
+            return;
+        };
         let Some(changes) = counter.journal().since(self.position) else {
             self.recount(key, nodes, counter);
             if let Some(moved) = moved {
@@ -493,7 +589,11 @@ impl Term {
         for (slot, difference) in changes {
             let domain = topology.domain(*slot);
             if let Some(count) = self.counts.get_mut(domain as usize) {
-                if self.included.as_ref().is_none_or(|included| included.get(*slot as usize) == Some(&true)) {
+                if self
+                    .included
+                    .as_ref()
+                    .is_none_or(|included| included.get(*slot as usize) == Some(&true))
+                {
                     *count += difference;
                     self.total += difference;
                 }
@@ -508,9 +608,21 @@ impl Term {
 
     /// The emptiest domain's count; 0 while there are fewer domains than wanted.
     fn minimum(&self) -> i64 {
-        let Role::HardSpread(constraint, _) = &self.role else { return 0 };
-        let counts = || self.counts.iter().zip(&self.nodes).filter(|(_, nodes)| **nodes > 0).map(|(count, _)| *count);
-        if counts().count() < constraint.min_domains { 0 } else { counts().min().unwrap_or(0) }
+        let Role::HardSpread(constraint, _) = &self.role else {
+            return 0;
+        };
+        let counts = || {
+            self.counts
+                .iter()
+                .zip(&self.nodes)
+                .filter(|(_, nodes)| **nodes > 0)
+                .map(|(count, _)| *count)
+        };
+        if counts().count() < constraint.min_domains {
+            0
+        } else {
+            counts().min().unwrap_or(0)
+        }
     }
 }
 

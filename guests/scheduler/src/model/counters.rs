@@ -52,14 +52,18 @@ impl CounterKey {
 
 fn rejections(pod: &Template, key: &str, audience: &Audience, namespaces: &Namespaces) -> i64 {
     let terms = pod.affinity.iter().flat_map(|affinity| &affinity.required_anti);
-    terms.map(|term| i64::from(concerns(term, key, audience, namespaces))).sum()
+    terms
+        .map(|term| i64::from(concerns(term, key, audience, namespaces)))
+        .sum()
 }
 
 fn attraction(pod: &Template, key: &str, audience: &Audience, weight: i64, namespaces: &Namespaces) -> i64 {
     let Some(affinity) = &pod.affinity else { return 0 };
     let required = affinity.required.iter().map(|term| (weight, term));
     let preferred = affinity.preferred.iter().map(|(weight, term)| (*weight, term));
-    let concerning = required.chain(preferred).filter(|(_, term)| concerns(term, key, audience, namespaces));
+    let concerning = required
+        .chain(preferred)
+        .filter(|(_, term)| concerns(term, key, audience, namespaces));
     concerning.map(|(weight, _)| weight).sum()
 }
 
@@ -149,8 +153,13 @@ impl Counters {
             }
             return *id;
         }
-        let mut counter =
-            Counter { key: key.clone(), memo: Vec::new(), per_node: Vec::new(), journal: Journal::default(), users: 1 };
+        let mut counter = Counter {
+            key: key.clone(),
+            memo: Vec::new(),
+            per_node: Vec::new(),
+            journal: Journal::default(),
+            users: 1,
+        };
         for pod in pods {
             let value = counter.value(pod.id, pod.template, pod.terminating, namespaces);
             if value != 0 {
@@ -168,7 +177,9 @@ impl Counters {
 
     /// One user less; without users a counter is dropped.
     pub(crate) fn release(&mut self, id: CounterId) {
-        let Some(entry) = self.entries.get_mut(id.0) else { return };
+        let Some(entry) = self.entries.get_mut(id.0) else {
+            return;
+        };
         if let Some(counter) = entry {
             counter.users -= 1;
             if counter.users == 0 {
@@ -181,6 +192,12 @@ impl Counters {
     /// The counter behind an id.
     pub(crate) fn get(&self, id: CounterId) -> Option<&Counter> {
         self.entries.get(id.0)?.as_ref()
+    }
+
+    /// Whether labels of namespaces may decide what is counted.
+    pub(crate) fn depend_on_namespaces(&self) -> bool {
+        let mut keys = self.entries.iter().flatten().map(|counter| &counter.key);
+        keys.any(|key| !matches!(key, CounterKey::Selected(..)))
     }
 
     /// A pod came (`sign` 1) or went (−1).

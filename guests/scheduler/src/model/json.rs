@@ -59,7 +59,10 @@ impl<V> Default for Pairs<'_, V> {
 impl<'a, V> Pairs<'a, V> {
     /// The value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
-        self.0.iter().find(|(candidate, _)| &**candidate == key).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(candidate, _)| &**candidate == key)
+            .map(|(_, value)| value)
     }
 }
 
@@ -114,7 +117,9 @@ pub(crate) struct Present(pub(crate) bool);
 
 impl<'de> Deserialize<'de> for Present {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Option::<de::IgnoredAny>::deserialize(deserializer)?.is_some()))
+        Ok(Self(
+            Option::<de::IgnoredAny>::deserialize(deserializer)?.is_some(),
+        ))
     }
 }
 
@@ -131,8 +136,16 @@ pub(crate) struct LabelSelectorJson<'a> {
 impl LabelSelectorJson<'_> {
     /// The parsed selector.
     pub(crate) fn parse(&self) -> Selector {
-        let labels = self.match_labels.0.iter().map(|(key, value)| Requirement::equals(key, value));
-        Selector::All(labels.chain(self.match_expressions.iter().map(RequirementJson::parse)).collect())
+        let labels = self
+            .match_labels
+            .0
+            .iter()
+            .map(|(key, value)| Requirement::equals(key, value));
+        Selector::All(
+            labels
+                .chain(self.match_expressions.iter().map(RequirementJson::parse))
+                .collect(),
+        )
     }
 }
 

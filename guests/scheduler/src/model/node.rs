@@ -98,7 +98,11 @@ struct TaintJson<'a> {
 
 impl TaintJson<'_> {
     fn parse(&self) -> Taint {
-        Taint { key: (&*self.key).into(), value: (&*self.value).into(), effect: (&*self.effect).into() }
+        Taint {
+            key: (&*self.key).into(),
+            value: (&*self.value).into(),
+            effect: (&*self.effect).into(),
+        }
     }
 }
 
@@ -327,7 +331,10 @@ impl Nodes {
             self.slots.push(Node::default());
             u32::try_from(self.slots.len() - 1).expect("fewer nodes than u32 has values")
         });
-        self.slots[slot as usize] = Node { name: name.into(), ..Node::default() };
+        self.slots[slot as usize] = Node {
+            name: name.into(),
+            ..Node::default()
+        };
         self.by_name.insert(name.into(), slot);
         slot
     }
@@ -382,7 +389,9 @@ impl Nodes {
     }
 
     fn reclaim(&mut self, slot: u32) {
-        let Some(node) = self.slots.get_mut(slot as usize) else { return };
+        let Some(node) = self.slots.get_mut(slot as usize) else {
+            return;
+        };
         if node.present || node.pods > 0 {
             return;
         }
@@ -418,7 +427,13 @@ fn interleave_zones(slots: &[Node]) -> Vec<u32> {
         }
     }
     let longest = zones.iter().map(|(_, members)| members.len()).max().unwrap_or(0);
-    (0..longest).flat_map(|at| zones.iter().filter_map(move |(_, members)| members.get(at).copied())).collect()
+    (0..longest)
+        .flat_map(|at| {
+            zones
+                .iter()
+                .filter_map(move |(_, members)| members.get(at).copied())
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -426,7 +441,10 @@ mod tests {
     use super::*;
 
     fn node(zone: &str) -> NodeSpec {
-        NodeSpec { labels: Labels::new([(ZONE, zone)]), ..NodeSpec::default() }
+        NodeSpec {
+            labels: Labels::new([(ZONE, zone)]),
+            ..NodeSpec::default()
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::json::{LabelSelectorJson, Pairs, Present, RequirementJson, Str, nulla
 use super::pod::{Pending, ScheduledCondition};
 use super::resources::{ContainerRequests, ContainerStatusJson, Resources, ResourcesJson, pod_requests};
 use super::template::{
-    AffinityTerm, HostPort, InclusionPolicy, NodeTerm, OwnerKind, PodAffinity, Shape, SpreadConstraint, Template,
-    Toleration, TolerationOperator, WhenUnsatisfiable,
+    AffinityTerm, HostPort, InclusionPolicy, NodeTerm, OwnerKind, PodAffinity, Shape, SpreadConstraint,
+    Template, Toleration, TolerationOperator, WhenUnsatisfiable,
 };
 use crate::labels::{Operator, Requirement, Selector};
 use crate::quantity::Quantity;
@@ -260,7 +260,11 @@ struct AffinityJson<'a> {
 struct NodeAffinityJson<'a> {
     #[serde(default, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     required: Option<NodeSelectorJson<'a>>,
-    #[serde(default, rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    #[serde(
+        default,
+        rename = "preferredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "nullable"
+    )]
     preferred: Vec<PreferredNodeJson<'a>>,
 }
 
@@ -290,9 +294,17 @@ struct PreferredNodeJson<'a> {
 #[derive(Default, Deserialize)]
 #[serde(bound(deserialize = "'de: 'a"))]
 struct PodAffinityJson<'a> {
-    #[serde(default, rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    #[serde(
+        default,
+        rename = "requiredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "nullable"
+    )]
     required: Vec<PodTermJson<'a>>,
-    #[serde(default, rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    #[serde(
+        default,
+        rename = "preferredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "nullable"
+    )]
     preferred: Vec<PreferredPodJson<'a>>,
 }
 
@@ -350,7 +362,11 @@ impl PodRead {
         let pod: PodJson<'_> = super::json::read("pod", name, body)?;
         let (mut shape, resizing) = pod.shape();
         // Spreading counts by the whole node affinity, so it must stay whole there.
-        let pinned = if pod.spec.topology_spread_constraints.is_empty() { unpin(&mut shape) } else { None };
+        let pinned = if pod.spec.topology_spread_constraints.is_empty() {
+            unpin(&mut shape)
+        } else {
+            None
+        };
         Ok(Self {
             uid: (&*pod.metadata.uid).into(),
             template: Template {
@@ -376,12 +392,20 @@ impl PodJson<'_> {
     fn shape(&self) -> (Shape, bool) {
         let spec = &self.spec;
         let granted = |container: &ContainerJson<'_>| {
-            let status = self.status.container_statuses.iter().find(|status| *status.name == *container.name);
+            let status = self
+                .status
+                .container_statuses
+                .iter()
+                .find(|status| *status.name == *container.name);
             status.map(ContainerStatusJson::granted)
         };
         let requests = |containers: &[ContainerJson<'_>], with_status: bool| {
             pod_requests(
-                &spec.init_containers.iter().map(|c| c.requests(None)).collect::<Vec<_>>(),
+                &spec
+                    .init_containers
+                    .iter()
+                    .map(|c| c.requests(None))
+                    .collect::<Vec<_>>(),
                 &containers
                     .iter()
                     .map(|c| c.requests(if with_status { granted(c) } else { None }))
@@ -399,7 +423,12 @@ impl PodJson<'_> {
             requests: requests.real,
             nonzero_cpu: requests.nonzero_cpu,
             nonzero_memory: requests.nonzero_memory,
-            node_selector: spec.node_selector.0.iter().map(|(k, v)| Requirement::equals(k, v)).collect(),
+            node_selector: spec
+                .node_selector
+                .0
+                .iter()
+                .map(|(k, v)| Requirement::equals(k, v))
+                .collect(),
             required_terms,
             preferred_terms,
             tolerations: spec.tolerations.iter().map(TolerationJson::parse).collect(),
@@ -411,7 +440,11 @@ impl PodJson<'_> {
     }
 
     fn host_ports(&self) -> Vec<HostPort> {
-        let sidecars = self.spec.init_containers.iter().filter(|container| container.is_sidecar());
+        let sidecars = self
+            .spec
+            .init_containers
+            .iter()
+            .filter(|container| container.is_sidecar());
         sidecars
             .chain(&self.spec.containers)
             .flat_map(|container| &container.ports)
@@ -421,17 +454,35 @@ impl PodJson<'_> {
     }
 
     fn images(&self) -> Vec<Box<str>> {
-        let containers = self.spec.init_containers.iter().chain(&self.spec.containers).map(|c| &*c.image);
-        let volumes = self.spec.volumes.iter().filter_map(|volume| volume.image.as_ref()).map(|i| &*i.reference);
+        let containers = self
+            .spec
+            .init_containers
+            .iter()
+            .chain(&self.spec.containers)
+            .map(|c| &*c.image);
+        let volumes = self
+            .spec
+            .volumes
+            .iter()
+            .filter_map(|volume| volume.image.as_ref())
+            .map(|i| &*i.reference);
         containers.chain(volumes).map(with_tag).collect()
     }
 
     fn spread_constraints(&self) -> Vec<SpreadConstraint> {
-        self.spec.topology_spread_constraints.iter().map(|c| c.parse(&self.metadata.labels)).collect()
+        self.spec
+            .topology_spread_constraints
+            .iter()
+            .map(|c| c.parse(&self.metadata.labels))
+            .collect()
     }
 
     fn pending(&self) -> Pending {
-        let condition = self.status.conditions.iter().find(|condition| &*condition.kind == "PodScheduled");
+        let condition = self
+            .status
+            .conditions
+            .iter()
+            .find(|condition| &*condition.kind == "PodScheduled");
         Pending {
             resource_version: (&*self.metadata.resource_version).into(),
             scheduler_name: match &*self.spec.scheduler_name {
@@ -439,9 +490,16 @@ impl PodJson<'_> {
                 name => name.into(),
             },
             priority: self.spec.priority.unwrap_or(0),
-            gates: self.spec.scheduling_gates.iter().map(|gate| (&*gate.name).into()).collect(),
+            gates: self
+                .spec
+                .scheduling_gates
+                .iter()
+                .map(|gate| (&*gate.name).into())
+                .collect(),
             condition: condition.map(ConditionJson::parse),
-            nominated_node: Some(&*self.status.nominated_node_name).filter(|name| !name.is_empty()).map(Into::into),
+            nominated_node: Some(&*self.status.nominated_node_name)
+                .filter(|name| !name.is_empty())
+                .map(Into::into),
             queue: QueueInfo::default(),
         }
     }
@@ -449,7 +507,10 @@ impl PodJson<'_> {
 
 impl MetadataJson<'_> {
     fn owner(&self) -> Option<(OwnerKind, Box<str>)> {
-        let owner = self.owner_references.iter().find(|owner| owner.controller == Some(true))?;
+        let owner = self
+            .owner_references
+            .iter()
+            .find(|owner| owner.controller == Some(true))?;
         let kind = match (&*owner.api_version, &*owner.kind) {
             ("v1", "ReplicationController") => OwnerKind::ReplicationController,
             ("apps/v1", "ReplicaSet") => OwnerKind::ReplicaSet,
@@ -466,14 +527,28 @@ impl ContainerJson<'_> {
     }
 
     fn requests(&self, granted: Option<Resources>) -> ContainerRequests<'_> {
-        ContainerRequests { resources: self.resources.as_ref(), granted, is_sidecar: self.is_sidecar() }
+        ContainerRequests {
+            resources: self.resources.as_ref(),
+            granted,
+            is_sidecar: self.is_sidecar(),
+        }
     }
 }
 
 impl PortJson<'_> {
     fn parse(&self) -> HostPort {
-        let or = |text: &str, default: &str| if text.is_empty() { default.into() } else { text.into() };
-        HostPort { ip: or(&self.host_ip, "0.0.0.0"), protocol: or(&self.protocol, "TCP"), port: self.host_port }
+        let or = |text: &str, default: &str| {
+            if text.is_empty() {
+                default.into()
+            } else {
+                text.into()
+            }
+        };
+        HostPort {
+            ip: or(&self.host_ip, "0.0.0.0"),
+            protocol: or(&self.protocol, "TCP"),
+            port: self.host_port,
+        }
     }
 }
 
@@ -526,10 +601,16 @@ type NodeTerms = (Option<Vec<NodeTerm>>, Vec<(i64, NodeTerm)>);
 
 impl AffinityJson<'_> {
     fn node_terms(&self) -> NodeTerms {
-        let Some(affinity) = &self.node_affinity else { return (None, Vec::new()) };
+        let Some(affinity) = &self.node_affinity else {
+            return (None, Vec::new());
+        };
         let required = affinity.required.as_ref();
         let required = required.map(|r| r.node_selector_terms.iter().map(NodeTermJson::parse).collect());
-        let preferred = affinity.preferred.iter().map(|p| (p.weight, p.preference.parse())).collect();
+        let preferred = affinity
+            .preferred
+            .iter()
+            .map(|p| (p.weight, p.preference.parse()))
+            .collect();
         (required, preferred)
     }
 
@@ -539,12 +620,18 @@ impl AffinityJson<'_> {
         };
         let preferred = |side: &PodAffinityJson<'_>, sign: i64| -> Vec<(i64, AffinityTerm)> {
             let weighted = side.preferred.iter();
-            weighted.map(|p| (sign * p.weight, p.pod_affinity_term.parse(namespace))).collect()
+            weighted
+                .map(|p| (sign * p.weight, p.pod_affinity_term.parse(namespace)))
+                .collect()
         };
         let affinity = PodAffinity {
             required: required(&self.pod_affinity),
             required_anti: required(&self.pod_anti_affinity),
-            preferred: [preferred(&self.pod_affinity, 1), preferred(&self.pod_anti_affinity, -1)].concat(),
+            preferred: [
+                preferred(&self.pod_affinity, 1),
+                preferred(&self.pod_anti_affinity, -1),
+            ]
+            .concat(),
         };
         let is_empty = affinity.terms().next().is_none();
         (!is_empty).then_some(affinity)
@@ -554,7 +641,10 @@ impl AffinityJson<'_> {
 impl NodeTermJson<'_> {
     fn parse(&self) -> NodeTerm {
         let parse = |list: &[RequirementJson<'_>]| list.iter().map(RequirementJson::parse).collect();
-        NodeTerm { expressions: parse(&self.match_expressions), fields: parse(&self.match_fields) }
+        NodeTerm {
+            expressions: parse(&self.match_expressions),
+            fields: parse(&self.match_fields),
+        }
     }
 }
 
@@ -586,10 +676,18 @@ impl ConditionJson<'_> {
 
 /// Takes the node name out of a required affinity that consists of nothing else.
 fn unpin(shape: &mut Shape) -> Option<Box<str>> {
-    let [NodeTerm { expressions, fields }] = shape.required_terms.as_deref()? else { return None };
-    let ([], [field]) = (expressions.as_slice(), fields.as_slice()) else { return None };
-    let Operator::In(names) = &field.operator else { return None };
-    let ("metadata.name", [name]) = (field.key.as_ref(), names.as_slice()) else { return None };
+    let [NodeTerm { expressions, fields }] = shape.required_terms.as_deref()? else {
+        return None;
+    };
+    let ([], [field]) = (expressions.as_slice(), fields.as_slice()) else {
+        return None;
+    };
+    let Operator::In(names) = &field.operator else {
+        return None;
+    };
+    let ("metadata.name", [name]) = (field.key.as_ref(), names.as_slice()) else {
+        return None;
+    };
     let name = name.clone();
     shape.required_terms = None;
     Some(name)
@@ -598,5 +696,9 @@ fn unpin(shape: &mut Shape) -> Option<Box<str>> {
 /// An image name as node agents report it: `:latest` when it has neither tag nor digest.
 fn with_tag(image: &str) -> Box<str> {
     let after_path = image.rsplit('/').next().unwrap_or(image);
-    if after_path.contains(':') || image.is_empty() { image.into() } else { format!("{image}:latest").into() }
+    if after_path.contains(':') || image.is_empty() {
+        image.into()
+    } else {
+        format!("{image}:latest").into()
+    }
 }

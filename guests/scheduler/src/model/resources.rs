@@ -39,7 +39,10 @@ impl Resources {
 
     /// The amount of a scalar resource.
     pub(crate) fn scalar(&self, name: &str) -> i64 {
-        self.scalars.iter().find(|(candidate, _)| candidate.as_ref() == name).map_or(0, |(_, amount)| *amount)
+        self.scalars
+            .iter()
+            .find(|(candidate, _)| candidate.as_ref() == name)
+            .map_or(0, |(_, amount)| *amount)
     }
 
     /// Adds every amount.
@@ -62,7 +65,10 @@ impl Resources {
         self.cpu > other.cpu
             || self.memory > other.memory
             || self.ephemeral_storage > other.ephemeral_storage
-            || self.scalars.iter().any(|(name, amount)| *amount > other.scalar(name))
+            || self
+                .scalars
+                .iter()
+                .any(|(name, amount)| *amount > other.scalar(name))
     }
 
     fn merge(&mut self, other: &Self, combine: impl Fn(i64, i64) -> i64) {
@@ -82,7 +88,10 @@ impl Resources {
             "ephemeral-storage" => return &mut self.ephemeral_storage,
             _ => {}
         }
-        let at = match self.scalars.binary_search_by(|(candidate, _)| candidate.as_ref().cmp(name)) {
+        let at = match self
+            .scalars
+            .binary_search_by(|(candidate, _)| candidate.as_ref().cmp(name))
+        {
             Ok(at) => at,
             Err(at) => {
                 self.scalars.insert(at, (name.into(), 0));
@@ -133,7 +142,11 @@ pub(crate) fn pod_requests(
     let mut real = total(init, containers, container_requests);
     let mut nonzero = total(init, containers, |container| {
         let mut requests = container_requests(container);
-        let has = |name| container.resources.is_some_and(|r| r.requests.get(name).is_some());
+        let has = |name| {
+            container
+                .resources
+                .is_some_and(|r| r.requests.get(name).is_some())
+        };
         if !has("cpu") {
             requests.cpu = DEFAULT_MILLI_CPU;
         }
@@ -150,11 +163,18 @@ pub(crate) fn pod_requests(
     real.add(&overhead);
     nonzero.add(&overhead);
     real.scalars.retain(|(_, amount)| *amount != 0);
-    PodRequests { real, nonzero_cpu: nonzero.cpu, nonzero_memory: nonzero.memory }
+    PodRequests {
+        real,
+        nonzero_cpu: nonzero.cpu,
+        nonzero_memory: nonzero.memory,
+    }
 }
 
 fn container_requests(container: &ContainerRequests<'_>) -> Resources {
-    let mut requests = container.resources.map(|r| Resources::parse(&r.requests)).unwrap_or_default();
+    let mut requests = container
+        .resources
+        .map(|r| Resources::parse(&r.requests))
+        .unwrap_or_default();
     if let Some(granted) = &container.granted {
         requests.raise_to(granted);
     }
@@ -224,26 +244,46 @@ mod tests {
     use super::*;
 
     fn requests(init: &[(&str, bool)], containers: &[&str], pod_level: &str, overhead: &str) -> PodRequests {
-        let init: Vec<(ResourcesJson<'_>, bool)> =
-            init.iter().map(|(r, s)| (serde_json::from_str(r).unwrap(), *s)).collect();
-        let containers: Vec<ResourcesJson<'_>> =
-            containers.iter().map(|r| serde_json::from_str(r).unwrap()).collect();
+        let init: Vec<(ResourcesJson<'_>, bool)> = init
+            .iter()
+            .map(|(r, s)| (serde_json::from_str(r).unwrap(), *s))
+            .collect();
+        let containers: Vec<ResourcesJson<'_>> = containers
+            .iter()
+            .map(|r| serde_json::from_str(r).unwrap())
+            .collect();
         let init: Vec<_> = init
             .iter()
-            .map(|(r, s)| ContainerRequests { resources: Some(r), granted: None, is_sidecar: *s })
+            .map(|(r, s)| ContainerRequests {
+                resources: Some(r),
+                granted: None,
+                is_sidecar: *s,
+            })
             .collect();
         let containers: Vec<_> = containers
             .iter()
-            .map(|r| ContainerRequests { resources: Some(r), granted: None, is_sidecar: false })
+            .map(|r| ContainerRequests {
+                resources: Some(r),
+                granted: None,
+                is_sidecar: false,
+            })
             .collect();
         let pod_level: Option<ResourcesJson<'_>> = serde_json::from_str(pod_level).unwrap();
-        pod_requests(&init, &containers, pod_level.as_ref(), &serde_json::from_str(overhead).unwrap())
+        pod_requests(
+            &init,
+            &containers,
+            pod_level.as_ref(),
+            &serde_json::from_str(overhead).unwrap(),
+        )
     }
 
     #[test]
     fn init_containers_count_only_beyond_what_runs_later() {
         let sum = requests(
-            &[(r#"{"requests":{"cpu":"2"}}"#, false), (r#"{"requests":{"cpu":"250m"}}"#, true)],
+            &[
+                (r#"{"requests":{"cpu":"2"}}"#, false),
+                (r#"{"requests":{"cpu":"250m"}}"#, true),
+            ],
             &[r#"{"requests":{"cpu":"500m","memory":"1Gi"}}"#, r#"{}"#],
             "null",
             r#"{"cpu":"10m"}"#,
@@ -257,7 +297,10 @@ mod tests {
     #[test]
     fn an_init_container_runs_beside_the_sidecars_before_it() {
         let sum = requests(
-            &[(r#"{"requests":{"cpu":"1"}}"#, true), (r#"{"requests":{"cpu":"2"}}"#, false)],
+            &[
+                (r#"{"requests":{"cpu":"1"}}"#, true),
+                (r#"{"requests":{"cpu":"2"}}"#, false),
+            ],
             &[r#"{"requests":{"cpu":"1"}}"#],
             "null",
             "{}",
@@ -267,18 +310,30 @@ mod tests {
 
     #[test]
     fn pod_level_requests_replace_the_sum() {
-        let sum = requests(&[], &[r#"{"requests":{"cpu":"1"}}"#], r#"{"requests":{"cpu":"3"}}"#, "{}");
+        let sum = requests(
+            &[],
+            &[r#"{"requests":{"cpu":"1"}}"#],
+            r#"{"requests":{"cpu":"3"}}"#,
+            "{}",
+        );
         assert_eq!((sum.real.cpu, sum.nonzero_cpu), (3000, 3000));
     }
 
     #[test]
     fn what_the_node_agent_granted_counts_until_it_shrinks() {
-        let status: ContainerStatusJson<'_> =
-            serde_json::from_str(r#"{"name":"c","allocatedResources":{"cpu":"2"},"resources":{"requests":{"cpu":"3"}}}"#)
-                .unwrap();
+        let status: ContainerStatusJson<'_> = serde_json::from_str(
+            r#"{"name":"c","allocatedResources":{"cpu":"2"},"resources":{"requests":{"cpu":"3"}}}"#,
+        )
+        .unwrap();
         let resources = serde_json::from_str(r#"{"requests":{"cpu":"1"}}"#).unwrap();
-        let container =
-            ContainerRequests { resources: Some(&resources), granted: Some(status.granted()), is_sidecar: false };
-        assert_eq!(pod_requests(&[], &[container], None, &Pairs::default()).real.cpu, 3000);
+        let container = ContainerRequests {
+            resources: Some(&resources),
+            granted: Some(status.granted()),
+            is_sidecar: false,
+        };
+        assert_eq!(
+            pod_requests(&[], &[container], None, &Pairs::default()).real.cpu,
+            3000
+        );
     }
 }

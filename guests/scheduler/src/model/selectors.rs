@@ -63,7 +63,10 @@ pub(crate) fn owner_selector(kind: OwnerKind, name: &str, body: &[u8]) -> Result
 }
 
 fn equalities(labels: &Labels) -> Vec<Requirement> {
-    labels.iter().map(|(key, value)| Requirement::equals(key, value)).collect()
+    labels
+        .iter()
+        .map(|(key, value)| Requirement::equals(key, value))
+        .collect()
 }
 
 impl DefaultSelectors {
@@ -86,7 +89,13 @@ impl DefaultSelectors {
     }
 
     /// A controller with this selector, or no controller.
-    pub(crate) fn set_owner(&mut self, kind: OwnerKind, namespace: &str, name: &str, selector: Option<Selector>) {
+    pub(crate) fn set_owner(
+        &mut self,
+        kind: OwnerKind,
+        namespace: &str,
+        name: &str,
+        selector: Option<Selector>,
+    ) {
         let key = (kind, namespace.into(), name.into());
         let changed = match selector {
             Some(selector) => self.owners.insert(key, selector.clone()) != Some(selector),
@@ -98,9 +107,17 @@ impl DefaultSelectors {
     /// The selector for pods of this template; `None` when it would select nothing in particular.
     pub(crate) fn of(&self, template: &Template) -> Option<Selector> {
         let mut requirements: Vec<Requirement> = Vec::new();
-        for selector in self.services.get(&template.namespace).into_iter().flat_map(FastMap::values) {
+        for selector in self
+            .services
+            .get(&template.namespace)
+            .into_iter()
+            .flat_map(FastMap::values)
+        {
             let wanted = equalities(selector);
-            if wanted.iter().all(|requirement| requirement.accepts(template.labels.get(&requirement.key))) {
+            if wanted
+                .iter()
+                .all(|requirement| requirement.accepts(template.labels.get(&requirement.key)))
+            {
                 requirements.extend(wanted);
             }
         }
@@ -136,14 +153,24 @@ mod tests {
     #[test]
     fn services_and_the_owner_contribute_their_selectors() {
         let mut selectors = DefaultSelectors::default();
-        let template = pod(&[("app", "web"), ("tier", "x")], Some((OwnerKind::ReplicaSet, "rs")));
+        let template = pod(
+            &[("app", "web"), ("tier", "x")],
+            Some((OwnerKind::ReplicaSet, "rs")),
+        );
         assert_eq!(selectors.of(&template), None);
         let service = service_selector("s", br#"{"spec":{"selector":{"app":"web"}}}"#).unwrap();
         selectors.set_service("ns", "s", service);
         selectors.set_service("ns", "other", Some(Labels::new([("app", "db")])));
-        let owner = owner_selector(OwnerKind::ReplicaSet, "rs", br#"{"spec":{"selector":{"matchLabels":{"tier":"x"}}}}"#);
+        let owner = owner_selector(
+            OwnerKind::ReplicaSet,
+            "rs",
+            br#"{"spec":{"selector":{"matchLabels":{"tier":"x"}}}}"#,
+        );
         selectors.set_owner(OwnerKind::ReplicaSet, "ns", "rs", Some(owner.unwrap()));
-        let expected = vec![Requirement::equals("app", "web"), Requirement::equals("tier", "x")];
+        let expected = vec![
+            Requirement::equals("app", "web"),
+            Requirement::equals("tier", "x"),
+        ];
         assert_eq!(selectors.of(&template), Some(Selector::All(expected)));
     }
 
@@ -157,7 +184,11 @@ mod tests {
 
     #[test]
     fn a_replication_controller_has_a_plain_map_as_selector() {
-        let selector = owner_selector(OwnerKind::ReplicationController, "rc", br#"{"spec":{"selector":{"a":"b"}}}"#);
+        let selector = owner_selector(
+            OwnerKind::ReplicationController,
+            "rc",
+            br#"{"spec":{"selector":{"a":"b"}}}"#,
+        );
         assert_eq!(selector, Ok(Selector::All(vec![Requirement::equals("a", "b")])));
     }
 }

@@ -134,7 +134,10 @@ pub(crate) type Namespaces = FastMap<Box<str>, Labels>;
 impl AffinityTerm {
     /// Whether the term is about a pod of this namespace with these labels.
     pub(crate) fn matches(&self, namespace: &str, labels: &Labels, namespaces: &Namespaces) -> bool {
-        let named = self.namespaces.iter().any(|candidate| candidate.as_ref() == namespace);
+        let named = self
+            .namespaces
+            .iter()
+            .any(|candidate| candidate.as_ref() == namespace);
         let selected = || match namespaces.get(namespace) {
             Some(labels) => self.namespace_selector.matches(labels),
             None => self.namespace_selector.matches(&Labels::default()),
@@ -157,7 +160,10 @@ pub(crate) struct PodAffinity {
 impl PodAffinity {
     /// Every term.
     pub(crate) fn terms(&self) -> impl Iterator<Item = &AffinityTerm> {
-        self.required.iter().chain(&self.required_anti).chain(self.preferred.iter().map(|(_, term)| term))
+        self.required
+            .iter()
+            .chain(&self.required_anti)
+            .chain(self.preferred.iter().map(|(_, term)| term))
     }
 }
 
@@ -253,7 +259,9 @@ impl Templates {
 
     /// One user less. Returns true when the template is gone and its id may come back as another one.
     pub(crate) fn release(&mut self, id: TemplateId) -> bool {
-        let Some(Some((template, users))) = self.entries.get_mut(id.index()) else { return false };
+        let Some(Some((template, users))) = self.entries.get_mut(id.index()) else {
+            return false;
+        };
         *users -= 1;
         if *users > 0 {
             return false;
@@ -274,24 +282,22 @@ impl Templates {
 
     /// The template behind an id.
     pub(crate) fn get(&self, id: TemplateId) -> Option<&Rc<Template>> {
-        self.entries.get(id.index())?.as_ref().map(|(template, _)| template)
+        self.entries
+            .get(id.index())?
+            .as_ref()
+            .map(|(template, _)| template)
     }
 
     /// Every template with pod affinity.
     pub(crate) fn with_affinity(&self) -> impl Iterator<Item = &Template> {
-        self.with_affinity.iter().filter_map(|id| self.get(*id)).map(Rc::as_ref)
+        self.with_affinity
+            .iter()
+            .filter_map(|id| self.get(*id))
+            .map(Rc::as_ref)
     }
 
     /// Changes whenever [`Self::with_affinity`] does.
     pub(crate) fn affinity_revision(&self) -> u64 {
         self.affinity_revision
-    }
-
-    /// Whether a namespace's labels matter to any template.
-    pub(crate) fn select_namespaces(&self) -> bool {
-        self.with_affinity()
-            .filter_map(|template| template.affinity.as_ref())
-            .flat_map(|affinity| affinity.terms())
-            .any(|term| term.namespace_selector != Selector::Nothing)
     }
 }

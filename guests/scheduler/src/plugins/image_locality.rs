@@ -12,12 +12,20 @@ pub(crate) fn score(shape: &Shape, node: &Node, nodes: &Nodes) -> i64 {
     if node.spec.images.is_empty() || nodes.present() == 0 {
         return 0;
     }
-    let held = |image: &Box<str>| {
-        let size = node.spec.images.iter().find(|(name, _)| name == image).map(|(_, size)| *size)?;
+    let held = |image: &str| {
+        let size = node
+            .spec
+            .images
+            .iter()
+            .find(|(name, _)| name.as_ref() == image)
+            .map(|(_, size)| *size)?;
         let spread = nodes.nodes_with_image(image) as f64 / nodes.present() as f64;
         Some((size as f64 * spread) as i64)
     };
-    scaled(shape.images.iter().filter_map(held).sum(), shape.containers)
+    scaled(
+        shape.images.iter().map(Box::as_ref).filter_map(held).sum(),
+        shape.containers,
+    )
 }
 
 fn scaled(sum: i64, containers: usize) -> i64 {
@@ -36,10 +44,17 @@ mod tests {
     #[test]
     fn a_held_image_scores_by_its_size_and_how_many_nodes_have_it() {
         let mut nodes = Nodes::default();
-        let with = NodeSpec { images: vec![("app:1".into(), 400 << 20)], ..NodeSpec::default() };
+        let with = NodeSpec {
+            images: vec![("app:1".into(), 400 << 20)],
+            ..NodeSpec::default()
+        };
         nodes.set("a", with);
         nodes.set("b", NodeSpec::default());
-        let shape = Shape { images: vec!["app:1".into()], containers: 1, ..Shape::default() };
+        let shape = Shape {
+            images: vec!["app:1".into()],
+            containers: 1,
+            ..Shape::default()
+        };
         // 400 MiB held by half the nodes: (200 - 23) / (1000 - 23) = 18 %.
         assert_eq!(score(&shape, nodes.get(0).unwrap(), &nodes), 18);
         assert_eq!(score(&shape, nodes.get(1).unwrap(), &nodes), 0);

@@ -27,7 +27,10 @@ mod tests {
 
     #[test]
     fn scores_spread_over_the_whole_range() {
-        assert_eq!((normalize(-5, -5, 15), normalize(15, -5, 15), normalize(5, -5, 15)), (0, 100, 50));
+        assert_eq!(
+            (normalize(-5, -5, 15), normalize(15, -5, 15), normalize(5, -5, 15)),
+            (0, 100, 50)
+        );
         assert_eq!(normalize(29, 0, 100), 28);
         assert_eq!(normalize(7, 7, 7), 0);
     }

@@ -22,8 +22,14 @@ pub(crate) fn accepts(shape: &Shape, node: &Node) -> bool {
 
 /// As [`accepts`], for a node of this name and spec.
 pub(crate) fn accepts_spec(shape: &Shape, name: &str, spec: &NodeSpec) -> bool {
-    shape.node_selector.iter().all(|requirement| requirement.accepts(spec.labels.get(&requirement.key)))
-        && shape.required_terms.as_ref().is_none_or(|terms| terms.iter().any(|term| matches(term, name, spec)))
+    shape
+        .node_selector
+        .iter()
+        .all(|requirement| requirement.accepts(spec.labels.get(&requirement.key)))
+        && shape
+            .required_terms
+            .as_ref()
+            .is_none_or(|terms| terms.iter().any(|term| matches(term, name, spec)))
 }
 
 /// A term without requirements matches nothing.
@@ -31,14 +37,22 @@ fn matches(term: &NodeTerm, name: &str, spec: &NodeSpec) -> bool {
     if term.expressions.is_empty() && term.fields.is_empty() {
         return false;
     }
-    term.expressions.iter().all(|requirement| requirement.accepts(spec.labels.get(&requirement.key)))
-        && term.fields.iter().all(|field| field.accepts((field.key.as_ref() == NAME_FIELD).then_some(name)))
+    term.expressions
+        .iter()
+        .all(|requirement| requirement.accepts(spec.labels.get(&requirement.key)))
+        && term
+            .fields
+            .iter()
+            .all(|field| field.accepts((field.key.as_ref() == NAME_FIELD).then_some(name)))
 }
 
 /// Raw score, higher is better: the weights of the preferred terms that match. An empty one matches nothing.
 pub(crate) fn raw_score(shape: &Shape, node: &Node) -> i64 {
     let terms = shape.preferred_terms.iter();
-    terms.filter(|(_, term)| matches(term, &node.name, &node.spec)).map(|(weight, _)| weight).sum()
+    terms
+        .filter(|(_, term)| matches(term, &node.name, &node.spec))
+        .map(|(weight, _)| weight)
+        .sum()
 }
 
 /// Which nodes come into question at all.
@@ -63,7 +77,9 @@ pub(crate) fn narrow<'a>(shape: &'a Shape, pinned: Option<&'a str>, config: &Con
 
 /// The nodes that the terms name, when every term does.
 fn narrow_by_terms(shape: &Shape) -> Narrowed<'_> {
-    let Some(terms) = &shape.required_terms else { return Narrowed::All };
+    let Some(terms) = &shape.required_terms else {
+        return Narrowed::All;
+    };
     let mut names: Vec<&str> = Vec::new();
     for term in terms {
         match named(term) {
@@ -76,7 +92,11 @@ fn narrow_by_terms(shape: &Shape) -> Narrowed<'_> {
     }
     names.sort_unstable();
     names.dedup();
-    if names.is_empty() { Narrowed::Conflict } else { Narrowed::To(names) }
+    if names.is_empty() {
+        Narrowed::Conflict
+    } else {
+        Narrowed::To(names)
+    }
 }
 
 /// The names that all `metadata.name` fields of a term agree on; `None` without such a field.
@@ -98,21 +118,38 @@ mod tests {
     use crate::labels::{Labels, Requirement};
 
     fn node(name: &str, labels: &[(&str, &str)]) -> Node {
-        let spec = NodeSpec { labels: Labels::new(labels.iter().copied()), ..NodeSpec::default() };
-        Node { name: name.into(), spec, ..Node::default() }
+        let spec = NodeSpec {
+            labels: Labels::new(labels.iter().copied()),
+            ..NodeSpec::default()
+        };
+        Node {
+            name: name.into(),
+            spec,
+            ..Node::default()
+        }
     }
 
     fn in_zone(zone: &str) -> NodeTerm {
-        NodeTerm { expressions: vec![Requirement::equals("zone", zone)], fields: vec![] }
+        NodeTerm {
+            expressions: vec![Requirement::equals("zone", zone)],
+            fields: vec![],
+        }
     }
 
     fn on(names: &[&str]) -> Requirement {
-        Requirement::new("metadata.name", "In", names.iter().map(|name| (*name).into()).collect())
+        Requirement::new(
+            "metadata.name",
+            "In",
+            names.iter().map(|name| (*name).into()).collect(),
+        )
     }
 
     #[test]
     fn the_selector_and_one_of_the_terms_must_match() {
-        let mut shape = Shape { node_selector: vec![Requirement::equals("disk", "ssd")], ..Shape::default() };
+        let mut shape = Shape {
+            node_selector: vec![Requirement::equals("disk", "ssd")],
+            ..Shape::default()
+        };
         let node = node("n", &[("disk", "ssd"), ("zone", "b")]);
         assert!(accepts(&shape, &node));
         shape.required_terms = Some(vec![in_zone("a"), in_zone("b")]);
@@ -126,7 +163,17 @@ mod tests {
     #[test]
     fn preferred_terms_add_up() {
         let shape = Shape {
-            preferred_terms: vec![(10, in_zone("b")), (5, in_zone("a")), (3, NodeTerm { expressions: vec![], fields: vec![on(&["n"])] })],
+            preferred_terms: vec![
+                (10, in_zone("b")),
+                (5, in_zone("a")),
+                (
+                    3,
+                    NodeTerm {
+                        expressions: vec![],
+                        fields: vec![on(&["n"])],
+                    },
+                ),
+            ],
             ..Shape::default()
         };
         assert_eq!(raw_score(&shape, &node("n", &[("zone", "b")])), 13);
@@ -134,13 +181,30 @@ mod tests {
 
     #[test]
     fn terms_that_all_name_nodes_narrow_the_search() {
-        let narrowed = |terms| narrow_by_terms(&Shape { required_terms: Some(terms), ..Shape::default() }) == Narrowed::All;
-        let named = |names: &[&str]| NodeTerm { expressions: vec![], fields: vec![on(names)] };
+        let narrowed = |terms| {
+            narrow_by_terms(&Shape {
+                required_terms: Some(terms),
+                ..Shape::default()
+            }) == Narrowed::All
+        };
+        let named = |names: &[&str]| NodeTerm {
+            expressions: vec![],
+            fields: vec![on(names)],
+        };
         assert!(narrowed(vec![named(&["a"]), in_zone("b")]));
-        let shape = Shape { required_terms: Some(vec![named(&["b", "a"]), named(&["a"])]), ..Shape::default() };
+        let shape = Shape {
+            required_terms: Some(vec![named(&["b", "a"]), named(&["a"])]),
+            ..Shape::default()
+        };
         assert_eq!(narrow_by_terms(&shape), Narrowed::To(vec!["a", "b"]));
-        let both = NodeTerm { expressions: vec![], fields: vec![on(&["a"]), on(&["b"])] };
-        let shape = Shape { required_terms: Some(vec![both]), ..Shape::default() };
+        let both = NodeTerm {
+            expressions: vec![],
+            fields: vec![on(&["a"]), on(&["b"])],
+        };
+        let shape = Shape {
+            required_terms: Some(vec![both]),
+            ..Shape::default()
+        };
         assert_eq!(narrow_by_terms(&shape), Narrowed::Conflict);
     }
 }

@@ -15,7 +15,9 @@ pub(crate) fn accepts(shape: &Shape, node: &Node) -> bool {
 
 /// Whether two sets of claims meet.
 pub(crate) fn overlap(wanted: &[HostPort], used: &[HostPort]) -> bool {
-    wanted.iter().any(|port| used.iter().any(|other| conflicts(port, other)))
+    wanted
+        .iter()
+        .any(|port| used.iter().any(|other| conflicts(port, other)))
 }
 
 fn conflicts(a: &HostPort, b: &HostPort) -> bool {
@@ -29,7 +31,11 @@ mod tests {
     use super::*;
 
     fn port(ip: &str, protocol: &str, port: u16) -> HostPort {
-        HostPort { ip: ip.into(), protocol: protocol.into(), port }
+        HostPort {
+            ip: ip.into(),
+            protocol: protocol.into(),
+            port,
+        }
     }
 
     #[test]

@@ -11,8 +11,15 @@ pub(crate) fn accepts(shape: &Shape, node: &Node) -> bool {
     node.pods < node.spec.allocatable_pods
         && fits(requests.cpu, offered.cpu, taken.cpu)
         && fits(requests.memory, offered.memory, taken.memory)
-        && fits(requests.ephemeral_storage, offered.ephemeral_storage, taken.ephemeral_storage)
-        && requests.scalars.iter().all(|(name, amount)| fits(*amount, offered.scalar(name), taken.scalar(name)))
+        && fits(
+            requests.ephemeral_storage,
+            offered.ephemeral_storage,
+            taken.ephemeral_storage,
+        )
+        && requests
+            .scalars
+            .iter()
+            .all(|(name, amount)| fits(*amount, offered.scalar(name), taken.scalar(name)))
 }
 
 /// Everything that is missing.
@@ -29,7 +36,11 @@ pub(crate) fn shortages(shape: &Shape, node: &Node) -> Vec<Reason> {
     if is_short(requests.memory, offered.memory, taken.memory) {
         reasons.push("Insufficient memory".into());
     }
-    if is_short(requests.ephemeral_storage, offered.ephemeral_storage, taken.ephemeral_storage) {
+    if is_short(
+        requests.ephemeral_storage,
+        offered.ephemeral_storage,
+        taken.ephemeral_storage,
+    ) {
         reasons.push("Insufficient ephemeral-storage".into());
     }
     for (name, amount) in &requests.scalars {
@@ -91,12 +102,20 @@ mod tests {
     use crate::model::resources::Resources;
 
     fn resources(cpu: i64, memory: i64) -> Resources {
-        Resources { cpu, memory, ..Resources::default() }
+        Resources {
+            cpu,
+            memory,
+            ..Resources::default()
+        }
     }
 
     fn node(offered: Resources, pods: i64, taken: Resources) -> Node {
         Node {
-            spec: NodeSpec { allocatable: offered, allocatable_pods: pods, ..NodeSpec::default() },
+            spec: NodeSpec {
+                allocatable: offered,
+                allocatable_pods: pods,
+                ..NodeSpec::default()
+            },
             nonzero_cpu: taken.cpu,
             nonzero_memory: taken.memory,
             requested: taken,
@@ -105,7 +124,12 @@ mod tests {
     }
 
     fn shape(requests: Resources) -> Shape {
-        Shape { nonzero_cpu: requests.cpu, nonzero_memory: requests.memory, requests, ..Shape::default() }
+        Shape {
+            nonzero_cpu: requests.cpu,
+            nonzero_memory: requests.memory,
+            requests,
+            ..Shape::default()
+        }
     }
 
     #[test]
@@ -130,24 +154,63 @@ mod tests {
         let overcommitted = node(resources(1000, 100), 1, resources(5000, 10));
         assert!(accepts(&shape(resources(0, 90)), &overcommitted));
         assert!(shortages(&shape(resources(0, 90)), &overcommitted).is_empty());
-        assert_eq!(shortages(&shape(resources(0, 91)), &overcommitted), ["Insufficient memory"]);
+        assert_eq!(
+            shortages(&shape(resources(0, 91)), &overcommitted),
+            ["Insufficient memory"]
+        );
     }
 
     #[test]
     fn least_allocated_is_the_mean_free_share() {
         // (4000-1000-500)/4000 = 62, (1000-250-250)/1000 = 50.
-        assert_eq!(least_allocated(&shape(resources(500, 250)), &node(resources(4000, 1000), 9, resources(1000, 250))), 56);
+        assert_eq!(
+            least_allocated(
+                &shape(resources(500, 250)),
+                &node(resources(4000, 1000), 9, resources(1000, 250))
+            ),
+            56
+        );
         // CPU beyond what is there counts 0; no memory at all is left out.
-        assert_eq!(least_allocated(&shape(resources(5000, 1)), &node(resources(4000, 1000), 9, resources(0, 0))), 49);
-        assert_eq!(least_allocated(&shape(resources(1000, 1)), &node(resources(4000, 0), 9, resources(0, 0))), 75);
+        assert_eq!(
+            least_allocated(
+                &shape(resources(5000, 1)),
+                &node(resources(4000, 1000), 9, resources(0, 0))
+            ),
+            49
+        );
+        assert_eq!(
+            least_allocated(
+                &shape(resources(1000, 1)),
+                &node(resources(4000, 0), 9, resources(0, 0))
+            ),
+            75
+        );
     }
 
     #[test]
     fn balance_rewards_what_the_pod_improves() {
         // Without: |0.5-0|/2 → 75; with: |0.5-0.5|/2 → 100. 50 + (50+25)/2 = 87.
-        assert_eq!(balanced_allocation(&shape(resources(0, 500)), &node(resources(1000, 1000), 9, resources(500, 0))), 87);
+        assert_eq!(
+            balanced_allocation(
+                &shape(resources(0, 500)),
+                &node(resources(1000, 1000), 9, resources(500, 0))
+            ),
+            87
+        );
         // Without: 100; with: |0.5-0|/2 → 75. 50 + (50-25)/2 = 62.
-        assert_eq!(balanced_allocation(&shape(resources(500, 0)), &node(resources(1000, 1000), 9, resources(0, 0))), 62);
-        assert_eq!(balanced_allocation(&shape(resources(0, 0)), &node(resources(1000, 1000), 9, resources(500, 0))), 0);
+        assert_eq!(
+            balanced_allocation(
+                &shape(resources(500, 0)),
+                &node(resources(1000, 1000), 9, resources(0, 0))
+            ),
+            62
+        );
+        assert_eq!(
+            balanced_allocation(
+                &shape(resources(0, 0)),
+                &node(resources(1000, 1000), 9, resources(500, 0))
+            ),
+            0
+        );
     }
 }

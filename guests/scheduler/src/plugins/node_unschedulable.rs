@@ -19,5 +19,8 @@ pub(crate) fn tolerates_cordon(shape: &Shape) -> bool {
         value: "".into(),
         effect: "NoSchedule".into(),
     };
-    shape.tolerations.iter().any(|toleration| tolerates(toleration, &cordon))
+    shape
+        .tolerations
+        .iter()
+        .any(|toleration| tolerates(toleration, &cordon))
 }

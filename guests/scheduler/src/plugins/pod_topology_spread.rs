@@ -9,7 +9,8 @@ use crate::plugins::{node_affinity, taint_toleration};
 /// Why a node is out: a domain would get too far ahead.
 pub(crate) const REASON: &str = "node(s) didn't match pod topology spread constraints";
 /// Why a node is out: it is in no domain.
-pub(crate) const MISSING_LABEL: &str = "node(s) didn't match pod topology spread constraints (missing required label)";
+pub(crate) const MISSING_LABEL: &str =
+    "node(s) didn't match pod topology spread constraints (missing required label)";
 
 /// What pods without constraints of their own are spread by.
 pub(crate) fn default_constraints(selector: &Selector) -> Vec<SpreadConstraint> {
@@ -28,11 +29,17 @@ pub(crate) fn default_constraints(selector: &Selector) -> Vec<SpreadConstraint> 
 /// Whether pods on this node count, by the constraint's inclusion policies.
 pub(crate) fn includes(constraint: &SpreadConstraint, shape: &Shape, node: &Node) -> bool {
     (constraint.node_affinity_policy == InclusionPolicy::Ignore || node_affinity::accepts(shape, node))
-        && (constraint.node_taints_policy == InclusionPolicy::Ignore || taint_toleration::accepts(shape, node))
+        && (constraint.node_taints_policy == InclusionPolicy::Ignore
+            || taint_toleration::accepts(shape, node))
 }
 
 /// Whether one more pod in a domain of `count` keeps the constraint, `minimum` being the emptiest domain's count.
-pub(crate) fn keeps_skew(constraint: &SpreadConstraint, self_matches: bool, count: i64, minimum: i64) -> bool {
+pub(crate) fn keeps_skew(
+    constraint: &SpreadConstraint,
+    self_matches: bool,
+    count: i64,
+    minimum: i64,
+) -> bool {
     count + i64::from(self_matches) - minimum <= constraint.max_skew
 }
 
@@ -48,7 +55,11 @@ pub(crate) fn raw_part(count: i64, weight: f64, max_skew: i64) -> f64 {
 
 /// The final score; raw scores are better the lower they are.
 pub(crate) fn normalize(raw: i64, lowest: i64, highest: i64) -> i64 {
-    if highest == 0 { MAX_SCORE } else { MAX_SCORE * (highest + lowest - raw) / highest }
+    if highest == 0 {
+        MAX_SCORE
+    } else {
+        MAX_SCORE * (highest + lowest - raw) / highest
+    }
 }
 
 #[cfg(test)]

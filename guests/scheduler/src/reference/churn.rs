@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use super::{RefPod, World};
 use crate::cycle;
-use crate::plugins::node_affinity::{self, Narrowed};
+use crate::decision::{Assignment, Decision};
 use crate::model::PodKey;
 use crate::model::node::NodeSpec;
 use crate::model::read::PodRead;
 use crate::model::selectors::{owner_selector, service_selector};
 use crate::model::template::OwnerKind;
-use crate::scheduler::{Assignment, Decision, Resource, Scheduler};
+use crate::plugins::node_affinity::{self, Narrowed};
+use crate::scheduler::{Resource, Scheduler};
 use crate::{Config, labels::Labels};
 
 #[derive(Clone, Debug)]
@@ -56,14 +57,28 @@ fn selector() -> impl Strategy<Value = Value> {
 }
 
 fn key() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["kubernetes.io/hostname", "topology.kubernetes.io/zone", "rack"])
+    prop::sample::select(vec![
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+        "rack",
+    ])
 }
 
 fn node() -> impl Strategy<Value = Value> {
-    let taint = prop::option::weighted(0.3, (prop::sample::select(vec!["k", "l"]), prop::sample::select(vec!["NoSchedule", "PreferNoSchedule"])));
+    let taint = prop::option::weighted(
+        0.3,
+        (
+            prop::sample::select(vec!["k", "l"]),
+            prop::sample::select(vec!["NoSchedule", "PreferNoSchedule"]),
+        ),
+    );
     let zone = prop::option::weighted(0.8, 0..3u8);
     let rack = prop::option::weighted(0.7, 0..2u8);
-    let room = (prop::sample::select(vec!["1", "2", "4"]), prop::sample::select(vec!["1Gi", "2Gi"]), 1..6u8);
+    let room = (
+        prop::sample::select(vec!["1", "2", "4"]),
+        prop::sample::select(vec!["1Gi", "2Gi"]),
+        1..6u8,
+    );
     (zone, rack, room, taint, prop::bool::weighted(0.1), prop::bool::ANY, prop::option::weighted(0.3, 100..900u64)).prop_map(
         |(zone, rack, (cpu, memory, pods), taint, unschedulable, ssd, image)| {
             let mut labels = json!({"disk": if ssd { "ssd" } else { "hdd" }});
@@ -85,12 +100,19 @@ fn node() -> impl Strategy<Value = Value> {
 fn spread() -> impl Strategy<Value = Value> {
     let when = prop::sample::select(vec!["DoNotSchedule", "ScheduleAnyway"]);
     let policy = || prop::option::weighted(0.3, prop::sample::select(vec!["Honor", "Ignore"]));
-    (key(), 1..3u8, when, selector(), prop::option::weighted(0.2, 2..4u8), policy(), policy()).prop_map(
-        |(key, skew, when, selector, domains, affinity, taints)| {
+    (
+        key(),
+        1..3u8,
+        when,
+        selector(),
+        prop::option::weighted(0.2, 2..4u8),
+        policy(),
+        policy(),
+    )
+        .prop_map(|(key, skew, when, selector, domains, affinity, taints)| {
             json!({"topologyKey": key, "maxSkew": skew, "whenUnsatisfiable": when, "labelSelector": selector,
                 "minDomains": domains, "nodeAffinityPolicy": affinity, "nodeTaintsPolicy": taints})
-        },
-    )
+        })
 }
 
 fn pod_term() -> impl Strategy<Value = Value> {
@@ -110,7 +132,10 @@ fn pod_term() -> impl Strategy<Value = Value> {
 fn pod_affinity() -> impl Strategy<Value = Value> {
     let required = prop::collection::vec(pod_term(), 0..2);
     let preferred = prop::collection::vec((1..100u8, pod_term()), 0..2).prop_map(|terms| {
-        terms.into_iter().map(|(weight, term)| json!({"weight": weight, "podAffinityTerm": term})).collect::<Vec<_>>()
+        terms
+            .into_iter()
+            .map(|(weight, term)| json!({"weight": weight, "podAffinityTerm": term}))
+            .collect::<Vec<_>>()
     });
     (required, preferred).prop_map(|(required, preferred)| {
         json!({"requiredDuringSchedulingIgnoredDuringExecution": required,
@@ -120,7 +145,8 @@ fn pod_affinity() -> impl Strategy<Value = Value> {
 
 fn node_affinity_json() -> impl Strategy<Value = Value> {
     let ssd = json!({"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]});
-    let named = |names: Value| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": names}]});
+    let named =
+        |names: Value| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": names}]});
     prop_oneof![
         4 => Just(Value::Null),
         1 => Just(json!({"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [ssd.clone()]}})),
@@ -130,7 +156,12 @@ fn node_affinity_json() -> impl Strategy<Value = Value> {
 }
 
 fn pod() -> impl Strategy<Value = Value> {
-    let requests = prop::sample::select(vec![json!({}), json!({"cpu": "100m"}), json!({"cpu": "500m", "memory": "512Mi"}), json!({"memory": "1Gi"})]);
+    let requests = prop::sample::select(vec![
+        json!({}),
+        json!({"cpu": "100m"}),
+        json!({"cpu": "500m", "memory": "512Mi"}),
+        json!({"memory": "1Gi"}),
+    ]);
     let relations = (
         prop::collection::vec(spread(), 0..3),
         prop::option::weighted(0.4, pod_affinity()),
@@ -138,7 +169,11 @@ fn pod() -> impl Strategy<Value = Value> {
     );
     let plain = Just((Vec::new(), None, None));
     let relations = prop_oneof![relations, plain];
-    let tolerations = prop::sample::select(vec![json!([]), json!([{"operator": "Exists"}]), json!([{"key": "k", "operator": "Exists"}])]);
+    let tolerations = prop::sample::select(vec![
+        json!([]),
+        json!([{"operator": "Exists"}]),
+        json!([{"key": "k", "operator": "Exists"}]),
+    ]);
     let ports = prop::sample::select(vec![json!([]), json!([]), json!([]), json!([{"hostPort": 80}])]);
     let owner = prop::bool::ANY;
     (labels(), prop::sample::select(vec!["x", "y"]), requests, relations, tolerations, (ports, owner, node_affinity_json())).prop_map(
@@ -153,7 +188,8 @@ fn pod() -> impl Strategy<Value = Value> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let answer = prop_oneof![4 => Just(Answer::Confirmed), 1 => Just(Answer::Refused), 1 => Just(Answer::Outstanding)];
+    let answer =
+        prop_oneof![4 => Just(Answer::Confirmed), 1 => Just(Answer::Refused), 1 => Just(Answer::Outstanding)];
     let namespace = || prop::sample::select(vec!["x", "y"]);
     prop_oneof![
         3 => (0..8u8, node()).prop_map(|(at, node)| Step::SetNode(at, node)),
@@ -180,11 +216,18 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         let fast = Scheduler::new(Config::default());
-        Self { fast, plain: World::default(), bodies: Vec::new(), names: 0 }
+        Self {
+            fast,
+            plain: World::default(),
+            bodies: Vec::new(),
+            names: 0,
+        }
     }
 
     fn upsert(&mut self, resource: Resource, key: &PodKey, body: &Value) {
-        self.fast.upsert(resource, key, body.to_string().as_bytes(), false, 0).unwrap();
+        self.fast
+            .upsert(resource, key, body.to_string().as_bytes(), false, 0)
+            .unwrap();
     }
 
     fn step(&mut self, step: Step) {
@@ -208,20 +251,37 @@ impl Pair {
                     self.plain.pods.remove(&key);
                 }
             }
-            Step::Terminate(at) => self.change(at, |body| body["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z")),
+            Step::Terminate(at) => self.change(at, |body| {
+                body["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z")
+            }),
             Step::Relabel(at, labels) => self.change(at, move |body| body["metadata"]["labels"] = labels),
             Step::SetService(namespace, selector) => {
-                let (key, body) = (PodKey::new(namespace, "svc"), json!({"spec": {"selector": selector}}));
-                self.plain.selectors.set_service(namespace, "svc", service_selector("svc", body.to_string().as_bytes()).unwrap());
+                let (key, body) = (
+                    PodKey::new(namespace, "svc"),
+                    json!({"spec": {"selector": selector}}),
+                );
+                self.plain.selectors.set_service(
+                    namespace,
+                    "svc",
+                    service_selector("svc", body.to_string().as_bytes()).unwrap(),
+                );
                 self.upsert(Resource::Services, &key, &body);
             }
             Step::SetReplicaSet(namespace, selector) => self.set_replica_set(namespace, selector),
             Step::SetNamespace(name, labels) => {
                 let labels = labels.unwrap_or(json!({}));
-                let pairs: Vec<(String, String)> = serde_json::from_value::<std::collections::BTreeMap<String, String>>(labels.clone()).unwrap().into_iter().collect();
+                let pairs: Vec<(String, String)> =
+                    serde_json::from_value::<std::collections::BTreeMap<String, String>>(labels.clone())
+                        .unwrap()
+                        .into_iter()
+                        .collect();
                 let parsed = Labels::new(pairs.iter().map(|(k, v)| (k.as_str(), v.as_str())));
                 self.plain.namespaces.insert(name.into(), parsed);
-                self.upsert(Resource::Namespaces, &PodKey::new("", name), &json!({"metadata": {"labels": labels}}));
+                self.upsert(
+                    Resource::Namespaces,
+                    &PodKey::new("", name),
+                    &json!({"metadata": {"labels": labels}}),
+                );
             }
         }
     }
@@ -237,12 +297,16 @@ impl Pair {
     fn set_replica_set(&mut self, namespace: &str, selector: Option<Value>) {
         let key = PodKey::new(namespace, "rs");
         let Some(selector) = selector else {
-            self.plain.selectors.set_owner(OwnerKind::ReplicaSet, namespace, "rs", None);
+            self.plain
+                .selectors
+                .set_owner(OwnerKind::ReplicaSet, namespace, "rs", None);
             return self.fast.delete(Resource::ReplicaSets, &key, 0);
         };
         let body = json!({"spec": {"selector": selector}});
         let parsed = owner_selector(OwnerKind::ReplicaSet, "rs", body.to_string().as_bytes()).unwrap();
-        self.plain.selectors.set_owner(OwnerKind::ReplicaSet, namespace, "rs", Some(parsed));
+        self.plain
+            .selectors
+            .set_owner(OwnerKind::ReplicaSet, namespace, "rs", Some(parsed));
         self.upsert(Resource::ReplicaSets, &key, &body);
     }
 
@@ -261,7 +325,11 @@ impl Pair {
     fn plain_upsert(&mut self, key: &PodKey, body: &Value) {
         let read = PodRead::parse(&key.namespace, &key.name, body.to_string().as_bytes()).unwrap();
         let node = (!read.node_name.is_empty()).then(|| read.node_name.to_string());
-        let pod = RefPod { template: read.template, node, terminating: read.terminating };
+        let pod = RefPod {
+            template: read.template,
+            node,
+            terminating: read.terminating,
+        };
         self.plain.pods.insert(key.clone(), pod);
     }
 
@@ -286,13 +354,22 @@ impl Pair {
         match self.fast.schedule(&key, 0) {
             Decision::Bind(assignment) => {
                 let best = expected.totals.values().max().copied();
-                assert_eq!(expected.totals.get(&*assignment.node).copied(), best, "{} is not the best", assignment.node);
+                assert_eq!(
+                    expected.totals.get(&*assignment.node).copied(),
+                    best,
+                    "{} is not the best",
+                    assignment.node
+                );
                 body["spec"]["nodeName"] = json!(*assignment.node);
                 self.settle(assignment, body, answer);
             }
             Decision::Fail(failure) => {
                 let no_nodes = || "no nodes available to schedule pods".to_owned();
-                let message = if self.plain.nodes.is_empty() { Some(no_nodes()) } else { expected.message };
+                let message = if self.plain.nodes.is_empty() {
+                    Some(no_nodes())
+                } else {
+                    expected.message
+                };
                 assert_eq!(Some(failure.message), message);
                 self.fast.delete(Resource::Pods, &key, 0);
             }
@@ -302,7 +379,12 @@ impl Pair {
 
     fn agree_on_scores(&mut self, key: &PodKey, read: &PodRead, expected: &super::Evaluation) {
         let totals = self.fast.totals_for_test(key);
-        if node_affinity::narrow(&read.template.shape, read.template.pinned.as_deref(), &Config::default()) == Narrowed::All {
+        if node_affinity::narrow(
+            &read.template.shape,
+            read.template.pinned.as_deref(),
+            &Config::default(),
+        ) == Narrowed::All
+        {
             let expected: Vec<(String, i64)> = expected.totals.iter().map(|(n, t)| (n.clone(), *t)).collect();
             assert_eq!(totals, expected);
         }
@@ -332,18 +414,21 @@ impl Scheduler {
     /// The totals that a decision about this pod would be made from, by node name.
     fn totals_for_test(&mut self, key: &PodKey) -> Vec<(String, i64)> {
         let (classes, model, config) = self.parts_for_test();
-        let Some(id) = model.pod(key).map(|pod| pod.template) else { return Vec::new() };
+        let Some(id) = model.pod(key).map(|pod| pod.template) else {
+            return Vec::new();
+        };
         let class = classes.class_of(id, model, config).unwrap();
         let totals = cycle::totals(class, config).into_iter();
-        let mut named: Vec<(String, i64)> =
-            totals.map(|(slot, total)| (model.nodes.get(slot).unwrap().name.to_string(), i64::from(total))).collect();
+        let mut named: Vec<(String, i64)> = totals
+            .map(|(slot, total)| (model.nodes.get(slot).unwrap().name.to_string(), i64::from(total)))
+            .collect();
         named.sort();
         named
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_fast_way_agrees_with_the_plain_way_whatever_happened_before(
