@@ -25,7 +25,9 @@ struct Taken {
 pub(crate) enum AddressError {
     #[error("failed to allocate IP {0}: provided IP is already allocated")]
     Taken(String),
-    #[error("failed to allocate IP {0}: the provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/12")]
+    #[error(
+        "failed to allocate IP {0}: the provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/12"
+    )]
     OutOfRange(String),
     #[error("failed to allocate a serviceIP: range is full")]
     Full,
@@ -34,7 +36,13 @@ pub(crate) enum AddressError {
 impl ServiceAddresses {
     /// Gives a new service its cluster IP, unless it wants none.
     pub(crate) fn assign(&self, service: &mut Value) -> Result<(), AddressError> {
-        let text = |key: &str| service.pointer(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &str| {
+            service
+                .pointer(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         if text("/spec/type") == "ExternalName" {
             return Ok(());
         }
@@ -48,14 +56,18 @@ impl ServiceAddresses {
             spec.insert("clusterIP".to_owned(), address.as_str().into());
             spec.insert("clusterIPs".to_owned(), json!([address]));
             spec.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
-            spec.entry("ipFamilyPolicy").or_insert_with(|| "SingleStack".into());
+            spec.entry("ipFamilyPolicy")
+                .or_insert_with(|| "SingleStack".into());
         }
         Ok(())
     }
 
     /// Gives an address back when its service is gone or was never stored.
     pub(crate) fn release(&self, service: &Value) {
-        let address = service.pointer("/spec/clusterIP").and_then(Value::as_str).unwrap_or_default();
+        let address = service
+            .pointer("/spec/clusterIP")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if let Ok(offset) = offset(address) {
             self.0.lock().offsets.remove(&offset);
         }
@@ -86,7 +98,10 @@ impl ServiceAddresses {
 fn offset(address: &str) -> Result<u32, AddressError> {
     let out_of_range = || AddressError::OutOfRange(address.to_owned());
     let number = u32::from(address.parse::<Ipv4Addr>().map_err(|_| out_of_range())?);
-    number.checked_sub(BASE).filter(|offset| (1..=SIZE).contains(offset)).ok_or_else(out_of_range)
+    number
+        .checked_sub(BASE)
+        .filter(|offset| (1..=SIZE).contains(offset))
+        .ok_or_else(out_of_range)
 }
 
 #[cfg(test)]
@@ -98,7 +113,10 @@ mod tests {
         let addresses = ServiceAddresses::default();
         let mut wanted = json!({"spec": {"clusterIP": "10.96.0.10"}});
         addresses.assign(&mut wanted).unwrap();
-        assert_eq!(addresses.assign(&mut wanted.clone()), Err(AddressError::Taken("10.96.0.10".to_owned())));
+        assert_eq!(
+            addresses.assign(&mut wanted.clone()),
+            Err(AddressError::Taken("10.96.0.10".to_owned()))
+        );
         addresses.release(&wanted);
         assert_eq!(addresses.assign(&mut wanted), Ok(()));
 
@@ -106,7 +124,10 @@ mod tests {
         addresses.assign(&mut any).unwrap();
         assert_eq!(any["spec"]["clusterIPs"][0], "10.96.0.1");
         let mut foreign = json!({"spec": {"clusterIP": "192.168.0.1"}});
-        assert!(matches!(addresses.assign(&mut foreign), Err(AddressError::OutOfRange(_))));
+        assert!(matches!(
+            addresses.assign(&mut foreign),
+            Err(AddressError::OutOfRange(_))
+        ));
     }
 
     #[test]

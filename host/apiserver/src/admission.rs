@@ -15,8 +15,10 @@ use crate::resource::Resource;
 use crate::status::Status;
 
 /// Classes that exist even before their objects do.
-const SYSTEM_CLASSES: [(&str, i64); 2] =
-    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+const SYSTEM_CLASSES: [(&str, i64); 2] = [
+    ("system-cluster-critical", 2_000_000_000),
+    ("system-node-critical", 2_000_001_000),
+];
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -53,7 +55,10 @@ pub(crate) fn abandon(api: &Api, resource: &Resource, object: &Value) {
 
 fn invalid(resource: &Resource, object: &Value, field: &str, why: &str) -> Status {
     let name = crate::meta::text(object, "name");
-    let value = object.pointer("/spec/clusterIP").and_then(Value::as_str).unwrap_or_default();
+    let value = object
+        .pointer("/spec/clusterIP")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let message = format!("Invalid value: {}: {why}", json!([value]));
     Status::invalid_field(&resource.spec, name, "FieldValueInvalid", field, &message)
 }
@@ -86,7 +91,9 @@ fn default_service_account(spec: &mut Map<String, Value>) {
 
 fn tolerate_for_a_while(spec: &mut Map<String, Value>) {
     let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
-    let Some(tolerations) = tolerations.as_array_mut() else { return };
+    let Some(tolerations) = tolerations.as_array_mut() else {
+        return;
+    };
     for taint in [NOT_READY, UNREACHABLE] {
         if !tolerations.iter().any(|toleration| tolerates(toleration, taint)) {
             tolerations.push(json!({
@@ -126,27 +133,48 @@ fn class(api: &Api, name: &str) -> Option<(i64, String)> {
     if let Some((_, value)) = SYSTEM_CLASSES.iter().find(|(system, _)| *system == name) {
         return Some((*value, "PreemptLowerPriority".to_owned()));
     }
-    let stored = api.registry.known().priority_classes.collection()?.get(&Key::new("", name))?;
+    let stored = api
+        .registry
+        .known()
+        .priority_classes
+        .collection()?
+        .get(&Key::new("", name))?;
     Some(value_and_policy(&stored.parse()))
 }
 
 fn value_and_policy(class: &Value) -> (i64, String) {
-    let policy = class.get("preemptionPolicy").and_then(Value::as_str).unwrap_or("PreemptLowerPriority");
-    (class.get("value").and_then(Value::as_i64).unwrap_or_default(), policy.to_owned())
+    let policy = class
+        .get("preemptionPolicy")
+        .and_then(Value::as_str)
+        .unwrap_or("PreemptLowerPriority");
+    (
+        class.get("value").and_then(Value::as_i64).unwrap_or_default(),
+        policy.to_owned(),
+    )
 }
 
 /// The class marked as global default decides for pods that name none; the lowest if several are.
 fn default_priority(api: &Api, spec: &mut Map<String, Value>) -> (i64, String) {
     let none = (0, "PreemptLowerPriority".to_owned());
-    let Some(collection) = api.registry.known().priority_classes.collection() else { return none };
+    let Some(collection) = api.registry.known().priority_classes.collection() else {
+        return none;
+    };
     // Only the two system classes exist in most clusters, and neither is a default.
     if collection.len() <= SYSTEM_CLASSES.len() {
         return none;
     }
     let (classes, _) = collection.list(None, &|_| true);
-    let defaults = classes.iter().map(|class| class.parse()).filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
-    let Some(class) = defaults.min_by_key(|class| value_and_policy(class).0) else { return none };
-    spec.insert("priorityClassName".to_owned(), crate::meta::text(&class, "name").into());
+    let defaults = classes
+        .iter()
+        .map(|class| class.parse())
+        .filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
+    let Some(class) = defaults.min_by_key(|class| value_and_policy(class).0) else {
+        return none;
+    };
+    spec.insert(
+        "priorityClassName".to_owned(),
+        crate::meta::text(&class, "name").into(),
+    );
     value_and_policy(&class)
 }
 
@@ -159,9 +187,16 @@ fn taint_node(node: &mut Value) {
     if ready {
         return;
     }
-    let Some(spec) = node.as_object_mut().map(|node| node.entry("spec").or_insert_with(|| json!({}))) else { return };
+    let Some(spec) = node
+        .as_object_mut()
+        .map(|node| node.entry("spec").or_insert_with(|| json!({})))
+    else {
+        return;
+    };
     let Some(spec) = spec.as_object_mut() else { return };
-    let Some(taints) = spec.entry("taints").or_insert_with(|| json!([])).as_array_mut() else { return };
+    let Some(taints) = spec.entry("taints").or_insert_with(|| json!([])).as_array_mut() else {
+        return;
+    };
     let has = |taint: &Value| {
         taint.get("key").and_then(Value::as_str) == Some(NOT_READY)
             && taint.get("effect").and_then(Value::as_str) == Some("NoSchedule")
@@ -177,10 +212,16 @@ mod tests {
 
     #[test]
     fn a_pod_tolerates_failed_nodes_for_five_minutes_unless_it_says_otherwise() {
-        let mut spec = json!({"tolerations": [{"key": NOT_READY, "operator": "Exists", "effect": "NoExecute"}]});
+        let mut spec =
+            json!({"tolerations": [{"key": NOT_READY, "operator": "Exists", "effect": "NoExecute"}]});
         let spec = spec.as_object_mut().unwrap();
         tolerate_for_a_while(spec);
-        let keys: Vec<_> = spec["tolerations"].as_array().unwrap().iter().map(|t| t["key"].clone()).collect();
+        let keys: Vec<_> = spec["tolerations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|t| t["key"].clone())
+            .collect();
         assert_eq!(keys, [json!(NOT_READY), json!(UNREACHABLE)]);
         assert_eq!(spec["tolerations"][1]["tolerationSeconds"], 300);
 
@@ -197,6 +238,9 @@ mod tests {
         let mut fresh = json!({"metadata": {"name": "n"}});
         taint_node(&mut fresh);
         taint_node(&mut fresh);
-        assert_eq!(fresh["spec"]["taints"], json!([{"key": NOT_READY, "effect": "NoSchedule"}]));
+        assert_eq!(
+            fresh["spec"]["taints"],
+            json!([{"key": NOT_READY, "effect": "NoSchedule"}])
+        );
     }
 }

@@ -24,7 +24,10 @@ struct UserInfo {
 impl User {
     fn new(name: &str, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
-        Self(Arc::new(UserInfo { name: name.to_owned(), groups }))
+        Self(Arc::new(UserInfo {
+            name: name.to_owned(),
+            groups,
+        }))
     }
 
     /// `userInfo` of reviews.
@@ -42,13 +45,23 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(token: String) -> Self {
-        Self { token, administrator: User::new("kubernetes-admin", &["system:masters", "system:authenticated"]) }
+        Self {
+            token,
+            administrator: User::new("kubernetes-admin", &["system:masters", "system:authenticated"]),
+        }
     }
 
     /// The user of a request.
     pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<User, Status> {
-        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let token = given.strip_prefix("Bearer ").or_else(|| given.strip_prefix("bearer ")).unwrap_or_default().trim();
+        let given = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let token = given
+            .strip_prefix("Bearer ")
+            .or_else(|| given.strip_prefix("bearer "))
+            .unwrap_or_default()
+            .trim();
         if !self.accepts(token) {
             return Err(Status::unauthorized());
         }
@@ -63,14 +76,20 @@ impl Authenticator {
     /// Compares in constant time, so that the token cannot be guessed byte by byte.
     fn accepts(&self, token: &str) -> bool {
         let (given, expected) = (token.as_bytes(), self.token.as_bytes());
-        let difference = given.iter().zip(expected).fold(0, |difference, (left, right)| difference | (left ^ right));
+        let difference = given
+            .iter()
+            .zip(expected)
+            .fold(0, |difference, (left, right)| difference | (left ^ right));
         given.len() == expected.len() && difference == 0
     }
 }
 
 fn impersonated(headers: &HeaderMap) -> Option<User> {
     let name = headers.get("impersonate-user")?.to_str().ok()?;
-    let groups = headers.get_all("impersonate-group").iter().filter_map(|value| value.to_str().ok());
+    let groups = headers
+        .get_all("impersonate-group")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let mut groups: Vec<&str> = groups.collect();
     groups.push("system:authenticated");
     Some(User::new(name, &groups))
@@ -88,8 +107,18 @@ mod tests {
     fn only_the_token_is_accepted() {
         let authenticator = Authenticator::new("secret".to_owned());
         assert!(authenticator.authenticate(&headers("Bearer secret")).is_ok());
-        for wrong in ["Bearer secre", "Bearer secrets", "Bearer ", "secret", "Basic secret"] {
-            assert_eq!(authenticator.authenticate(&headers(wrong)).unwrap_err().code(), 401, "{wrong}");
+        for wrong in [
+            "Bearer secre",
+            "Bearer secrets",
+            "Bearer ",
+            "secret",
+            "Basic secret",
+        ] {
+            assert_eq!(
+                authenticator.authenticate(&headers(wrong)).unwrap_err().code(),
+                401,
+                "{wrong}"
+            );
         }
         assert!(authenticator.authenticate(&HeaderMap::new()).is_err());
     }

@@ -45,7 +45,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let chunk = match &mut self.get_mut().0 {
             Kind::Full(bytes) => Poll::Ready(bytes.take()),
             Kind::List(list) => Poll::Ready(list.next_chunk()),
@@ -86,14 +89,21 @@ impl ListBody {
         let commas = items.len().saturating_sub(1);
         let content: usize = items.iter().map(Bytes::len).sum();
         let remaining = (head.len() + content + commas + Self::TAIL.len()) as u64;
-        Self { head: head.into(), items: items.into_iter(), started: false, remaining }
+        Self {
+            head: head.into(),
+            items: items.into_iter(),
+            started: false,
+            remaining,
+        }
     }
 
     fn next_chunk(&mut self) -> Option<Bytes> {
         if self.remaining == 0 {
             return None;
         }
-        let size = usize::try_from(self.remaining).unwrap_or(CHUNK).min(CHUNK + CHUNK / 4);
+        let size = usize::try_from(self.remaining)
+            .unwrap_or(CHUNK)
+            .min(CHUNK + CHUNK / 4);
         let mut chunk = BytesMut::with_capacity(size);
         chunk.put_slice(&std::mem::take(&mut self.head));
         while chunk.len() < CHUNK {
@@ -127,7 +137,8 @@ mod tests {
     #[test]
     fn a_streamed_list_has_the_announced_length() {
         for count in [0, 1, 2, 5000] {
-            let items = vec![Bytes::from_static(br#"{"kind":"Pod","metadata":{"name":"a-pod-with-a-name"}}"#); count];
+            let items =
+                vec![Bytes::from_static(br#"{"kind":"Pod","metadata":{"name":"a-pod-with-a-name"}}"#); count];
             let list = ListBody::new(r#"{"kind":"PodList","items":["#.to_owned(), items);
             let announced = list.remaining;
             let all = concatenate(list);

@@ -17,8 +17,16 @@ pub(crate) fn populate(api: &Api, port: u16) -> Result<(), Status> {
         ensure(api, &known.namespaces, json!({"metadata": {"name": name}}))?;
     }
     for (name, value, description) in [
-        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
-        ("system-node-critical", 2_000_001_000, "Used for system critical pods that must not be moved from their current node."),
+        (
+            "system-cluster-critical",
+            2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
+        (
+            "system-node-critical",
+            2_000_001_000,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
     ] {
         let class = json!({"metadata": {"name": name}, "value": value, "description": description});
         ensure(api, &known.priority_classes, class)?;

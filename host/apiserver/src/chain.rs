@@ -20,7 +20,7 @@ use crate::request::{self, Request, ResourcePath, Verb};
 use crate::resource::Resource;
 use crate::respond::{self, Response};
 use crate::status::Status;
-use crate::{create, delete, discovery, list, update, watch};
+use crate::{create, delete, discovery, list, openapi, update, watch};
 
 /// The largest request body.
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -76,7 +76,13 @@ impl Chain {
         }
     }
 
-    async fn route<B>(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: B) -> Result<Response, Failure>
+    async fn route<B>(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: B,
+    ) -> Result<Response, Failure>
     where
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<BodyError>,
@@ -94,7 +100,10 @@ impl Chain {
         }
         match *method {
             Method::GET | Method::HEAD => {
-                Ok(discovery::answer(&self.api.registry, path, headers).ok_or_else(Status::unknown_route)?)
+                let registry = &self.api.registry;
+                let answer =
+                    discovery::answer(registry, path, headers).or_else(|| openapi::answer(registry, uri));
+                Ok(answer.ok_or_else(Status::unknown_route)?)
             }
             _ => Err(Status::unknown_route().into()),
         }
@@ -122,32 +131,60 @@ impl Chain {
             Some(fault) => return Err(fault.status().map_or(Failure::Dropped, Failure::Status)),
         }
         let _permit = self.admit(verb)?;
-        let body = if verb.mutates() { read(body).await? } else { Bytes::new() };
-        let request = Request { resource, verb, path, query, headers, body, user };
+        let body = if verb.mutates() {
+            read(body).await?
+        } else {
+            Bytes::new()
+        };
+        let request = Request {
+            resource,
+            verb,
+            path,
+            query,
+            headers,
+            body,
+            user,
+        };
         let response = self.dispatch(&request).await;
-        if fault.is_some() { Err(Failure::Dropped) } else { Ok(response?) }
+        if fault.is_some() {
+            Err(Failure::Dropped)
+        } else {
+            Ok(response?)
+        }
     }
 
     /// The resource, if it has such a verb there.
     fn find(&self, path: &ResourcePath<'_>, verb: Verb) -> Result<Arc<Resource>, Status> {
-        let resource = self.api.registry.find(path.group_version, path.plural).ok_or_else(Status::unknown_route)?;
+        let resource = self
+            .api
+            .registry
+            .find(path.group_version, path.plural)
+            .ok_or_else(Status::unknown_route)?;
         if !path.namespace.is_empty() && !resource.spec.namespaced {
             return Err(Status::unknown_route());
         }
-        let missing_namespace = resource.spec.namespaced && path.namespace.is_empty() && !path.name.is_empty();
+        let missing_namespace =
+            resource.spec.namespaced && path.namespace.is_empty() && !path.name.is_empty();
         if missing_namespace {
             return Err(Status::unknown_route());
         }
         let verbs = match path.subresource {
             "" => resource.verbs(),
-            name => resource.subresource(name).ok_or_else(Status::unknown_route)?.verbs(),
+            name => resource
+                .subresource(name)
+                .ok_or_else(Status::unknown_route)?
+                .verbs(),
         };
         let misplaced = match verb {
             Verb::Create => path.subresource.is_empty() && !path.name.is_empty(),
             Verb::Update | Verb::Patch => path.name.is_empty(),
             _ => false,
         };
-        if verbs.contains(&verb) && !misplaced { Ok(resource) } else { Err(Status::method_not_allowed()) }
+        if verbs.contains(&verb) && !misplaced {
+            Ok(resource)
+        } else {
+            Err(Status::method_not_allowed())
+        }
     }
 
     /// A place among the requests in flight; watches need none.
@@ -182,8 +219,9 @@ impl Chain {
             Method::GET => {}
             Method::PUT => {
                 let body = read(body).await?;
-                let policy = serde_json::from_slice(&body)
-                    .map_err(|error| Status::bad_request(format!("the fault policy is not valid: {error}")))?;
+                let policy = serde_json::from_slice(&body).map_err(|error| {
+                    Status::bad_request(format!("the fault policy is not valid: {error}"))
+                })?;
                 self.faults.set(policy);
             }
             _ => return Err(Status::method_not_allowed()),
@@ -219,10 +257,14 @@ where
     B::Error: Into<BodyError>,
 {
     let body = Limited::new(body, MAX_BODY);
-    let collected = tokio::time::timeout(BODY_PATIENCE, body.collect()).await.map_err(|_| Status::timeout())?;
+    let collected = tokio::time::timeout(BODY_PATIENCE, body.collect())
+        .await
+        .map_err(|_| Status::timeout())?;
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(MAX_BODY)),
-        Err(error) => Err(Status::bad_request(format!("the body of the request could not be read: {error}"))),
+        Err(error) => Err(Status::bad_request(format!(
+            "the body of the request could not be read: {error}"
+        ))),
     }
 }

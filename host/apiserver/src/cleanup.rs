@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::custom_definitions;
-use crate::delete::{self, DeleteOptions, Propagation};
+use crate::delete;
+use crate::delete_options::{DeleteOptions, Propagation};
 use crate::history::{Change, Event};
 use crate::meta;
 use crate::namespaces::{self, FINALIZER, ROOT_CA};
@@ -25,7 +26,9 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) async fn run(api: Arc<Api>) {
     let known = api.registry.known();
     let subscribe = |resource: &Resource, name: &str| {
-        let collection = resource.collection().expect("service accounts and config maps are stored");
+        let collection = resource
+            .collection()
+            .expect("service accounts and config maps are stored");
         collection.watch_now(Interest::Name(name.into()))
     };
     let accounts = subscribe(&known.service_accounts, "default");
@@ -85,7 +88,10 @@ async fn clean_up(api: &Api) -> bool {
 }
 
 fn deleting(resource: &Resource) -> Vec<Arc<Stored>> {
-    resource.collection().map(|collection| collection.list(None, &Stored::deleting).0).unwrap_or_default()
+    resource
+        .collection()
+        .map(|collection| collection.list(None, &Stored::deleting).0)
+        .unwrap_or_default()
 }
 
 /// What is left of a resource in a namespace.
@@ -111,19 +117,29 @@ async fn empty(api: &Api, namespace: &Stored) -> bool {
         report(api, name, &remaining);
         return false;
     }
-    let released = update::change(api, &api.registry.known().namespaces, &Key::new("", name), Part::Everything, false, |old| {
-        let mut new = old.clone();
-        if let Some(finalizers) = new.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut) {
-            finalizers.retain(|finalizer| finalizer != FINALIZER);
-        }
-        Ok(new)
-    });
+    let released = update::change(
+        api,
+        &api.registry.known().namespaces,
+        &Key::new("", name),
+        Part::Everything,
+        false,
+        |old| {
+            let mut new = old.clone();
+            if let Some(finalizers) = new.pointer_mut("/spec/finalizers").and_then(Value::as_array_mut) {
+                finalizers.retain(|finalizer| finalizer != FINALIZER);
+            }
+            Ok(new)
+        },
+    );
     released.is_ok()
 }
 
 fn empty_resource(api: &Api, resource: &Arc<Resource>, namespace: &str) -> Option<Remaining> {
     let collection = resource.collection()?;
-    let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        propagation: Some(Propagation::Background),
+        ..DeleteOptions::default()
+    };
     for object in collection.list(Some(namespace), &|_| true).0 {
         // One that is gone meanwhile is what was wanted.
         let _ = delete::delete(api, resource, object.key(), &options);
@@ -131,54 +147,92 @@ fn empty_resource(api: &Api, resource: &Arc<Resource>, namespace: &str) -> Optio
     let (left, _) = collection.list(Some(namespace), &|_| true);
     let finalizers = left.iter().flat_map(|object| {
         let object = object.parse();
-        meta::finalizers(&object).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        meta::finalizers(&object)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     });
     let finalizers = finalizers.collect();
     let spec = &resource.spec;
     let group_resource = format!("{}.{}", spec.plural, spec.group);
-    (!left.is_empty()).then_some(Remaining { group_resource, objects: left.len(), finalizers })
+    (!left.is_empty()).then_some(Remaining {
+        group_resource,
+        objects: left.len(),
+        finalizers,
+    })
 }
 
 /// Writes into the namespace's status what it waits for.
 fn report(api: &Api, name: &str, remaining: &[Remaining]) {
     let conditions = conditions(remaining);
     // Failing means that the namespace is gone.
-    let _ = update::change(api, &api.registry.known().namespaces, &Key::new("", name), Part::Everything, false, |old| {
-        let mut new = old.clone();
-        let before = old.pointer("/status/conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        new["status"]["conditions"] = conditions.iter().map(|condition| with_time(condition, before)).collect();
-        Ok(new)
-    });
+    let _ = update::change(
+        api,
+        &api.registry.known().namespaces,
+        &Key::new("", name),
+        Part::Everything,
+        false,
+        |old| {
+            let mut new = old.clone();
+            let before = old
+                .pointer("/status/conditions")
+                .and_then(Value::as_array)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            new["status"]["conditions"] = conditions
+                .iter()
+                .map(|condition| with_time(condition, before))
+                .collect();
+            Ok(new)
+        },
+    );
 }
 
 /// A condition with the time of its last transition.
 fn with_time(condition: &Value, before: &[Value]) -> Value {
     let same = |other: &&Value| other["type"] == condition["type"] && other["status"] == condition["status"];
-    let time = before.iter().find(same).and_then(|other| other["lastTransitionTime"].as_str());
+    let time = before
+        .iter()
+        .find(same)
+        .and_then(|other| other["lastTransitionTime"].as_str());
     let mut condition = condition.clone();
     condition["lastTransitionTime"] = time.map_or_else(meta::now, str::to_owned).into();
     condition
 }
 
 fn conditions(remaining: &[Remaining]) -> Vec<Value> {
-    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
-        json!({"type": kind, "status": status, "reason": reason, "message": message})
-    };
-    let instances = |left: &Remaining| format!("{} has {} resource instances", left.group_resource, left.objects);
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| json!({"type": kind, "status": status, "reason": reason, "message": message});
+    let instances =
+        |left: &Remaining| format!("{} has {} resource instances", left.group_resource, left.objects);
     let resources: Vec<String> = remaining.iter().map(instances).collect();
     let mut finalizers = std::collections::BTreeMap::<&str, usize>::new();
     for finalizer in remaining.iter().flat_map(|left| &left.finalizers) {
         *finalizers.entry(finalizer).or_default() += 1;
     }
-    let finalizers: Vec<String> =
-        finalizers.iter().map(|(finalizer, count)| format!("{finalizer} in {count} resource instances")).collect();
+    let finalizers: Vec<String> = finalizers
+        .iter()
+        .map(|(finalizer, count)| format!("{finalizer} in {count} resource instances"))
+        .collect();
     let some_resources = format!("Some resources are remaining: {}", resources.join(", "));
-    let some_finalizers = format!("Some content in the namespace has finalizers remaining: {}", finalizers.join(", "));
+    let some_finalizers = format!(
+        "Some content in the namespace has finalizers remaining: {}",
+        finalizers.join(", ")
+    );
     let finalizing = if finalizers.is_empty() {
         let message = "All content-preserving finalizers finished";
-        condition("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers", message)
+        condition(
+            "NamespaceFinalizersRemaining",
+            "False",
+            "ContentHasNoFinalizers",
+            message,
+        )
     } else {
-        condition("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", &some_finalizers)
+        condition(
+            "NamespaceFinalizersRemaining",
+            "True",
+            "SomeFinalizersRemain",
+            &some_finalizers,
+        )
     };
     vec![
         condition(
@@ -199,7 +253,12 @@ fn conditions(remaining: &[Remaining]) -> Vec<Value> {
             "ContentDeleted",
             "All content successfully deleted, may be waiting on finalization",
         ),
-        condition("NamespaceContentRemaining", "True", "SomeResourcesRemain", &some_resources),
+        condition(
+            "NamespaceContentRemaining",
+            "True",
+            "SomeResourcesRemain",
+            &some_resources,
+        ),
         finalizing,
     ]
 }

@@ -107,13 +107,19 @@ fn store(api: &Api, resource: &Resource, object: &mut Value, generated: bool) ->
         }
     }
     let name = meta::text(object, "name");
-    Err(if generated { Status::generated_name_conflict(spec, name) } else { Status::already_exists(spec, name) })
+    Err(if generated {
+        Status::generated_name_conflict(spec, name)
+    } else {
+        Status::already_exists(spec, name)
+    })
 }
 
 fn prepare(api: &Api, resource: &Resource, object: &mut Value) -> Result<(), Status> {
     let spec = &resource.spec;
     if !matches!(meta::text(object, "resourceVersion"), "" | "0") {
-        return Err(Status::failure("resourceVersion should not be set on objects to be created"));
+        return Err(Status::failure(
+            "resourceVersion should not be set on objects to be created",
+        ));
     }
     fill_metadata(object);
     match &resource.custom {
@@ -138,7 +144,13 @@ fn prepare(api: &Api, resource: &Resource, object: &mut Value) -> Result<(), Sta
 
 /// Sets what only the server may set.
 fn fill_metadata(object: &mut Value) {
-    let removed = ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"];
+    let removed = [
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "managedFields",
+    ];
     for key in removed {
         meta::set(object, key, Value::Null);
     }
@@ -148,7 +160,10 @@ fn fill_metadata(object: &mut Value) {
 
 fn generate_name(object: &mut Value) {
     let prefix = meta::text(object, "generateName");
-    let end = prefix.char_indices().nth(MAX_PREFIX).map_or(prefix.len(), |(index, _)| index);
+    let end = prefix
+        .char_indices()
+        .nth(MAX_PREFIX)
+        .map_or(prefix.len(), |(index, _)| index);
     let mut name = prefix.get(..end).unwrap_or_default().to_owned();
     name.push_str(&random_suffix());
     meta::set(object, "name", name);
@@ -157,7 +172,12 @@ fn generate_name(object: &mut Value) {
 /// Five random characters as names of controlled objects end in.
 fn random_suffix() -> String {
     let mut random = rand::rng();
-    let pick = |_| ALPHABET.get(random.random_range(0..ALPHABET.len())).copied().map_or('b', char::from);
+    let pick = |_| {
+        ALPHABET
+            .get(random.random_range(0..ALPHABET.len()))
+            .copied()
+            .map_or('b', char::from)
+    };
     (0..SUFFIX).map(pick).collect()
 }
 

@@ -15,7 +15,10 @@ const ACCEPTED: &str = "application/json, application/yaml";
 
 /// The media type of the body without parameters; JSON if none is given.
 pub(crate) fn media_type(headers: &HeaderMap) -> &str {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("application/json");
     given.split(';').next().unwrap_or_default().trim()
 }
 
@@ -28,11 +31,17 @@ pub(crate) fn value(headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> {
     };
     let value: Value = serde_json::from_slice(&json)
         .map_err(|error| Status::bad_request(format!("the object provided is not valid JSON: {error}")))?;
-    if value.is_object() { Ok(value) } else { Err(Status::bad_request("the object provided is not a JSON object")) }
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(Status::bad_request("the object provided is not a JSON object"))
+    }
 }
 
 fn yaml_to_json(body: &[u8]) -> Result<Vec<u8>, Status> {
-    let invalid = |error: &dyn std::fmt::Display| Status::bad_request(format!("error converting YAML to JSON: {error}"));
+    let invalid = |error: &dyn std::fmt::Display| {
+        Status::bad_request(format!("error converting YAML to JSON: {error}"))
+    };
     let text = std::str::from_utf8(body).map_err(|error| invalid(&error))?;
     let value: Value = serde_saphyr::from_str(text).map_err(|error| invalid(&error))?;
     Ok(value.to_string().into_bytes())
@@ -47,7 +56,9 @@ pub(crate) fn object(request: &Request<'_>) -> Result<Value, Status> {
         drop_nulls(&mut object);
     }
     if meta::metadata_mut(&mut object).is_none() {
-        return Err(Status::bad_request("metadata of the object provided is not a JSON object"));
+        return Err(Status::bad_request(
+            "metadata of the object provided is not a JSON object",
+        ));
     }
     place(request, &mut object)?;
     Ok(object)
@@ -56,7 +67,11 @@ pub(crate) fn object(request: &Request<'_>) -> Result<Value, Status> {
 fn expected_kind<'a>(request: &'a Request<'_>) -> (&'a str, &'a str, &'a str) {
     let spec = request.spec();
     let own = (spec.group.as_str(), spec.version.as_str(), spec.kind.as_str());
-    request.resource.subresource(request.path.subresource).and_then(Subresource::kind).unwrap_or(own)
+    request
+        .resource
+        .subresource(request.path.subresource)
+        .and_then(Subresource::kind)
+        .unwrap_or(own)
 }
 
 /// Checks `apiVersion` and `kind`, which may be left out.
@@ -66,8 +81,13 @@ fn check_kind(object: &Value, group: &str, version: &str, kind: &str) -> Result<
     let (given_group, short_version) = given_version.rsplit_once('/').unwrap_or(("", given_version));
     // The eviction endpoint accepts the version that preceded its promotion, too.
     let version_fits = short_version == version || (kind == "Eviction" && short_version == "v1beta1");
-    if !given_version.is_empty() && !(given_group == group && version_fits) {
-        let expected = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let version_matches = given_group == group && version_fits;
+    if !given_version.is_empty() && !version_matches {
+        let expected = if group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{group}/{version}")
+        };
         return Err(Status::bad_request(format!(
             "the API version in the data ({given_version}) does not match the expected API version ({expected})"
         )));
@@ -104,7 +124,9 @@ fn check_name(name: &str, object: &mut Value) -> Result<(), Status> {
         meta::set(object, "name", name);
         return Ok(());
     }
-    Err(Status::bad_request(format!("the name of the object ({given}) does not match the name on the URL ({name})")))
+    Err(Status::bad_request(format!(
+        "the name of the object ({given}) does not match the name on the URL ({name})"
+    )))
 }
 
 /// Drops members that are `null`: to a typed decoder they are absent.

@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::decode;
+use crate::delete_options::{DeleteOptions, Propagation};
 use crate::list::Selection;
 use crate::meta;
 use crate::namespaces;
 use crate::object::{Key, Stored};
-use crate::request::{Request, Verb, unsupported_dry_run};
+use crate::request::{Request, Verb};
 use crate::resource::Resource;
 use crate::respond::{self, Response};
 use crate::status::Status;
@@ -22,95 +22,6 @@ use crate::update;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
-
-/// What becomes of dependents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Propagation {
-    Orphan,
-    Background,
-    Foreground,
-}
-
-/// `DeleteOptions`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DeleteOptions {
-    pub(crate) grace: Option<i64>,
-    pub(crate) uid: Option<String>,
-    pub(crate) resource_version: Option<String>,
-    pub(crate) propagation: Option<Propagation>,
-    /// The deprecated field said `false`: the answer for an object that stays is 202.
-    pub(crate) explicitly_not_orphaning: bool,
-    pub(crate) dry_run: bool,
-}
-
-impl DeleteOptions {
-    /// Reads the options from the body, or from the query if there is none.
-    fn of(request: &Request<'_>) -> Result<Self, Status> {
-        let body = if request.body.is_empty() { json!({}) } else { decode::value(request.headers, &request.body)? };
-        let mut options = Self::from_value(request, &body)?;
-        if request.body.is_empty() {
-            let text = |name: &str| request.query.get(name);
-            let grace = text("gracePeriodSeconds").map(|grace| grace.parse());
-            options.grace = grace.transpose().map_err(|_| Status::bad_request("gracePeriodSeconds must be a number"))?;
-            options.propagation = text("propagationPolicy").map(|policy| propagation(request, &policy)).transpose()?;
-        }
-        options.dry_run |= request.dry_run()?;
-        Ok(options)
-    }
-
-    /// Reads the options from a `DeleteOptions` object.
-    pub(crate) fn from_value(request: &Request<'_>, body: &Value) -> Result<Self, Status> {
-        let text = |path: &str| body.pointer(path).and_then(Value::as_str).map(str::to_owned);
-        let policy = text("/propagationPolicy").map(|policy| propagation(request, &policy)).transpose()?;
-        let orphan = body.get("orphanDependents").and_then(Value::as_bool);
-        if orphan.is_some() && policy.is_some() {
-            let message = "Invalid value: orphanDependents and deletionPropagation cannot be both set";
-            return Err(Status::invalid_field(request.spec(), "", "FieldValueInvalid", "propagationPolicy", message));
-        }
-        let dry_run = body.get("dryRun").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if let Some(other) = dry_run.iter().find(|value| value.as_str() != Some("All")) {
-            return Err(unsupported_dry_run(request.spec(), other.as_str().unwrap_or_default()));
-        }
-        Ok(Self {
-            grace: body.get("gracePeriodSeconds").and_then(Value::as_i64),
-            uid: text("/preconditions/uid"),
-            resource_version: text("/preconditions/resourceVersion"),
-            propagation: policy.or(orphan.map(|orphan| if orphan { Propagation::Orphan } else { Propagation::Background })),
-            explicitly_not_orphaning: orphan == Some(false),
-            dry_run: !dry_run.is_empty(),
-        })
-    }
-
-    fn check(&self, resource: &Resource, stored: &Stored) -> Result<(), Status> {
-        let name = &stored.key().name;
-        let revision = stored.revision().to_string();
-        let mismatch = |what: &str, wanted: &str, is: &str| {
-            let why = format!(
-                "the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). The object might \
-                 have been deleted and then recreated"
-            );
-            Err(Status::conflict(&resource.spec, name, &why))
-        };
-        match (self.uid.as_deref(), self.resource_version.as_deref()) {
-            (Some(uid), _) if uid != stored.uid() => mismatch("UID", uid, stored.uid()),
-            (_, Some(version)) if version != revision => mismatch("ResourceVersion", version, &revision),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn propagation(request: &Request<'_>, policy: &str) -> Result<Propagation, Status> {
-    match policy {
-        "Orphan" => Ok(Propagation::Orphan),
-        "Background" => Ok(Propagation::Background),
-        "Foreground" => Ok(Propagation::Foreground),
-        other => {
-            let message =
-                format!("Unsupported value: \"{other}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"");
-            Err(Status::invalid_field(request.spec(), "", "FieldValueNotSupported", "propagationPolicy", &message))
-        }
-    }
-}
 
 /// What came of a deletion.
 #[derive(Debug)]
@@ -135,10 +46,16 @@ fn answer(request: &Request<'_>, options: &DeleteOptions, deleted: &Deleted) -> 
     let spec = request.spec();
     match deleted {
         Deleted::Marked(stored) => {
-            let code = if options.explicitly_not_orphaning { StatusCode::ACCEPTED } else { StatusCode::OK };
+            let code = if options.explicitly_not_orphaning {
+                StatusCode::ACCEPTED
+            } else {
+                StatusCode::OK
+            };
             respond::object(request, code, stored)
         }
-        Deleted::Removed(stored) if returns_object(request) => respond::object(request, StatusCode::OK, stored),
+        Deleted::Removed(stored) if returns_object(request) => {
+            respond::object(request, StatusCode::OK, stored)
+        }
         Deleted::Removed(stored) => {
             let mut details = json!({"name": stored.key().name.as_str(), "kind": spec.plural.as_str(), "uid": stored.uid()});
             if !spec.group.is_empty() {
@@ -165,7 +82,12 @@ fn returns_object(request: &Request<'_>) -> bool {
 }
 
 /// Deletes an object, or marks it and leaves the rest to whoever holds it.
-pub(crate) fn delete(api: &Api, resource: &Arc<Resource>, key: &Key, options: &DeleteOptions) -> Result<Deleted, Status> {
+pub(crate) fn delete(
+    api: &Api,
+    resource: &Arc<Resource>,
+    key: &Key,
+    options: &DeleteOptions,
+) -> Result<Deleted, Status> {
     let collection = resource.collection().ok_or_else(Status::method_not_allowed)?;
     loop {
         let stored = update::existing(resource, key)?;
@@ -173,7 +95,11 @@ pub(crate) fn delete(api: &Api, resource: &Arc<Resource>, key: &Key, options: &D
         let mut object = stored.parse();
         let removable = mark(resource, &mut object, options);
         if options.dry_run {
-            return Ok(if removable { Deleted::Removed(stored) } else { Deleted::Marked(stored) });
+            return Ok(if removable {
+                Deleted::Removed(stored)
+            } else {
+                Deleted::Marked(stored)
+            });
         }
         if removable {
             match remove(api, resource, &stored) {
@@ -185,7 +111,10 @@ pub(crate) fn delete(api: &Api, resource: &Arc<Resource>, key: &Key, options: &D
         if draft.is_same_as(&stored) {
             return Ok(Deleted::Marked(stored));
         }
-        let _closing = resource.spec.is("", "namespaces").then(|| api.namespace_gate.write());
+        let _closing = resource
+            .spec
+            .is("", "namespaces")
+            .then(|| api.namespace_gate.write());
         if let Ok(stored) = collection.replace(key, stored.revision(), &draft) {
             api.cleanup.notify_one();
             return Ok(Deleted::Marked(stored));
@@ -202,13 +131,21 @@ fn encode_stored(resource: &Resource, object: &Value) -> crate::object::Draft {
 /// Marks an object as the deletion asks; whether it can go at once.
 fn mark(resource: &Resource, object: &mut Value, options: &DeleteOptions) -> bool {
     let was_deleting = meta::deleting(object);
-    let grace = if resource.spec.is("", "pods") { pod_grace(object, options, was_deleting) } else { Grace::None };
+    let grace = if resource.spec.is("", "pods") {
+        pod_grace(object, options, was_deleting)
+    } else {
+        Grace::None
+    };
     if grace == Grace::Pending {
         return false;
     }
     set_finalizers(resource, object, options);
     let held = !meta::finalizers(object).is_empty() || namespaces::is_held(resource, object);
-    let seconds = if let Grace::Seconds(seconds) = grace { seconds } else { 0 };
+    let seconds = if let Grace::Seconds(seconds) = grace {
+        seconds
+    } else {
+        0
+    };
     if !held && seconds == 0 {
         return true;
     }
@@ -234,7 +171,10 @@ enum Grace {
 
 fn pod_grace(pod: &Value, options: &DeleteOptions, deleting: bool) -> Grace {
     let text = |path: &str| pod.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let own = pod.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).unwrap_or_default();
+    let own = pod
+        .pointer("/spec/terminationGracePeriodSeconds")
+        .and_then(Value::as_i64)
+        .unwrap_or_default();
     let idle = text("/spec/nodeName").is_empty() || matches!(text("/status/phase"), "Succeeded" | "Failed");
     let wanted = match options.grace.unwrap_or(own) {
         _ if idle => 0,
@@ -255,11 +195,18 @@ fn set_deletion(object: &mut Value, seconds: i64, was_deleting: bool) {
     let now = Timestamp::now();
     let present = meta::number(object, "deletionGracePeriodSeconds").unwrap_or_default();
     let stamped: Option<Timestamp> = meta::text(object, "deletionTimestamp").parse().ok();
-    let after = |time: Timestamp, seconds: i64| time.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(time);
+    let after = |time: Timestamp, seconds: i64| {
+        time.saturating_add(SignedDuration::from_secs(seconds))
+            .unwrap_or(time)
+    };
     let (time, seconds) = match stamped {
         Some(stamped) if was_deleting && present > 0 => {
             let moved = after(stamped, seconds - present);
-            if moved < now && seconds > 0 { (now, 1) } else { (moved.max(now), seconds) }
+            if moved < now && seconds > 0 {
+                (now, 1)
+            } else {
+                (moved.max(now), seconds)
+            }
         }
         Some(stamped) if was_deleting => (stamped.min(now), 0),
         _ => (after(now, seconds), seconds),
@@ -278,9 +225,16 @@ fn set_finalizers(resource: &Resource, object: &mut Value, options: &DeleteOptio
     let (orphan, foreground) = match options.propagation {
         Some(policy) => (policy == Propagation::Orphan, policy == Propagation::Foreground),
         None if has(ORPHAN) || has(FOREGROUND) => (has(ORPHAN), has(FOREGROUND)),
-        None => (strategy::default_orphans(&resource.spec.group, &resource.spec.kind), false),
+        None => (
+            strategy::default_orphans(&resource.spec.group, &resource.spec.kind),
+            false,
+        ),
     };
-    let mut wanted: Vec<&str> = present.iter().copied().filter(|name| !matches!(*name, ORPHAN | FOREGROUND)).collect();
+    let mut wanted: Vec<&str> = present
+        .iter()
+        .copied()
+        .filter(|name| !matches!(*name, ORPHAN | FOREGROUND))
+        .collect();
     if orphan {
         wanted.push(ORPHAN);
     }
@@ -288,7 +242,11 @@ fn set_finalizers(resource: &Resource, object: &mut Value, options: &DeleteOptio
         wanted.push(FOREGROUND);
     }
     if wanted != present {
-        let list = if wanted.is_empty() { Value::Null } else { json!(wanted) };
+        let list = if wanted.is_empty() {
+            Value::Null
+        } else {
+            json!(wanted)
+        };
         meta::set(object, "finalizers", list);
     }
 }
@@ -304,7 +262,10 @@ pub(crate) fn is_due(resource: &Resource, object: &Value) -> bool {
 /// Removes an object from its collection and lets go of what belonged to it; `None` if it
 /// changed meanwhile.
 pub(crate) fn remove(api: &Api, resource: &Arc<Resource>, stored: &Stored) -> Option<Arc<Stored>> {
-    let removed = resource.collection()?.remove(stored.key(), stored.revision()).ok()?;
+    let removed = resource
+        .collection()?
+        .remove(stored.key(), stored.revision())
+        .ok()?;
     let known = api.registry.known();
     if Arc::ptr_eq(resource, &known.services) {
         api.addresses.release(&removed.parse());
@@ -318,7 +279,10 @@ pub(crate) fn remove(api: &Api, resource: &Arc<Resource>, stored: &Stored) -> Op
 fn delete_collection(api: &Api, request: &Request<'_>) -> Result<Response, Status> {
     let options = DeleteOptions::of(request)?;
     let selection = Selection::of(request)?;
-    let collection = request.resource.collection().ok_or_else(Status::method_not_allowed)?;
+    let collection = request
+        .resource
+        .collection()
+        .ok_or_else(Status::method_not_allowed)?;
     let (items, revision) = collection.list(request.scope(), &|stored| selection.matches(stored));
     for item in &items {
         match delete(api, &request.resource, item.key(), &options) {
@@ -328,5 +292,8 @@ fn delete_collection(api: &Api, request: &Request<'_>) -> Result<Response, Statu
     }
     let items = items.iter().map(|item| request.resource.body(item)).collect();
     let head = crate::list::head(request.spec(), revision, "", None);
-    Ok(respond::json_body(StatusCode::OK, crate::body::Body::list(head, items)))
+    Ok(respond::json_body(
+        StatusCode::OK,
+        crate::body::Body::list(head, items),
+    ))
 }

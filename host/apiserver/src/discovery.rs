@@ -23,7 +23,9 @@ pub(crate) fn answer(registry: &Registry, path: &str, headers: &HeaderMap) -> Op
         _ => {}
     }
     let mut response = respond::json_value(StatusCode::OK, &document(registry, path)?);
-    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
     Some(response)
 }
 
@@ -38,16 +40,22 @@ fn document(registry: &Registry, path: &str) -> Option<Value> {
     if path == "/apis" {
         let groups = groups(&table);
         let groups = groups.iter().filter(|(group, _)| !group.is_empty());
-        let groups: Vec<Value> = groups.map(|(group, versions)| api_group(group, versions)).collect();
+        let groups: Vec<Value> = groups
+            .map(|(group, versions)| api_group(group, versions))
+            .collect();
         return Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}));
     }
-    let group_version = path.strip_prefix("/api/").or_else(|| path.strip_prefix("/apis/"))?;
+    let group_version = path
+        .strip_prefix("/api/")
+        .or_else(|| path.strip_prefix("/apis/"))?;
     if let Some(resources) = table.group_version(group_version) {
         let in_core = path.starts_with("/api/");
         return (in_core != group_version.contains('/')).then(|| resource_list(group_version, resources));
     }
     let groups = groups(&table);
-    let versions = groups.get(group_version).filter(|_| path.starts_with("/apis/") && !group_version.is_empty())?;
+    let versions = groups
+        .get(group_version)
+        .filter(|_| path.starts_with("/apis/") && !group_version.is_empty())?;
     let mut group = api_group(group_version, versions);
     group["kind"] = "APIGroup".into();
     group["apiVersion"] = "v1".into();
@@ -68,7 +76,13 @@ fn resource_list(group_version: &str, resources: &GroupVersion) -> Value {
     let mut list = Vec::new();
     for resource in resources {
         list.push(api_resource(resource));
-        list.extend(resource.spec.subresources.iter().map(|part| api_subresource(resource, *part)));
+        list.extend(
+            resource
+                .spec
+                .subresources
+                .iter()
+                .map(|part| api_subresource(resource, *part)),
+        );
     }
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list})
 }
@@ -79,7 +93,10 @@ fn api_resource(resource: &Resource) -> Value {
         "name": spec.plural.as_str(), "singularName": spec.singular.as_str(), "namespaced": spec.namespaced,
         "kind": spec.kind.as_str(), "verbs": verb_names(resource.verbs()),
     });
-    for (key, names) in [("shortNames", &spec.short_names), ("categories", &spec.categories)] {
+    for (key, names) in [
+        ("shortNames", &spec.short_names),
+        ("categories", &spec.categories),
+    ] {
         if !names.is_empty() {
             object[key] = names.iter().map(|name| name.as_str()).collect();
         }
@@ -115,22 +132,38 @@ fn api_subresource(resource: &Resource, part: Subresource) -> Value {
 }
 
 fn wants_aggregated(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let accept = headers
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .unwrap_or_default();
     accept.split(',').any(|range| {
         let mut parts = range.split(';').map(str::trim);
         let is = |wanted: &str| range.split(';').any(|part| part.trim() == wanted);
-        parts.next() == Some("application/json") && is("g=apidiscovery.k8s.io") && is("v=v2") && is("as=APIGroupDiscoveryList")
+        parts.next() == Some("application/json")
+            && is("g=apidiscovery.k8s.io")
+            && is("v=v2")
+            && is("as=APIGroupDiscoveryList")
     })
 }
 
 fn aggregate(registry: &Registry, headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> Response {
     let table = registry.table();
     let groups = groups(&table);
-    let items = groups.iter().filter(|(group, _)| wanted(group)).map(|(group, versions)| {
-        let versions: Vec<Value> = versions.iter().map(|(version, resources)| version_discovery(version, resources)).collect();
-        let metadata = if group.is_empty() { json!({"creationTimestamp": null}) } else { json!({"name": group.as_str(), "creationTimestamp": null}) };
-        json!({"metadata": metadata, "versions": versions})
-    });
+    let items = groups
+        .iter()
+        .filter(|(group, _)| wanted(group))
+        .map(|(group, versions)| {
+            let versions: Vec<Value> = versions
+                .iter()
+                .map(|(version, resources)| version_discovery(version, resources))
+                .collect();
+            let metadata = if group.is_empty() {
+                json!({"creationTimestamp": null})
+            } else {
+                json!({"name": group.as_str(), "creationTimestamp": null})
+            };
+            json!({"metadata": metadata, "versions": versions})
+        });
     let items: Vec<Value> = items.collect();
     let body = json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
@@ -159,26 +192,36 @@ fn tagged(body: String, headers: &HeaderMap) -> Response {
 }
 
 fn version_discovery(version: &str, resources: &GroupVersion) -> Value {
-    let resources: Vec<Value> = resources.iter().map(|resource| resource_discovery(resource)).collect();
+    let resources: Vec<Value> = resources
+        .iter()
+        .map(|resource| resource_discovery(resource))
+        .collect();
     json!({"version": version, "freshness": "Current", "resources": resources})
 }
 
 fn resource_discovery(resource: &Resource) -> Value {
     let spec = &resource.spec;
-    let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
+    let kind =
+        |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
     let own = kind(&spec.group, &spec.version, &spec.kind);
     let mut object = json!({
         "resource": spec.plural.as_str(), "responseKind": own,
         "scope": if spec.namespaced { "Namespaced" } else { "Cluster" },
         "singularResource": spec.singular.as_str(), "verbs": verb_names(resource.verbs()),
     });
-    for (key, names) in [("shortNames", &spec.short_names), ("categories", &spec.categories)] {
+    for (key, names) in [
+        ("shortNames", &spec.short_names),
+        ("categories", &spec.categories),
+    ] {
         if !names.is_empty() {
             object[key] = names.iter().map(|name| name.as_str()).collect();
         }
     }
     let parts = spec.subresources.iter().map(|part| {
-        let response = part.kind().map_or_else(|| own.clone(), |(group, version, name)| kind(group, version, name));
+        let response = part.kind().map_or_else(
+            || own.clone(),
+            |(group, version, name)| kind(group, version, name),
+        );
         json!({"subresource": part.name(), "responseKind": response, "verbs": verb_names(part.verbs())})
     });
     let parts: Vec<Value> = parts.collect();

@@ -16,18 +16,25 @@ const RENAMED: [(&str, &str); 7] = [
 
 /// An `events.k8s.io/v1` event as a core event.
 pub(crate) fn to_core(event: &Value) -> Value {
-    rename(event, "v1", |key| RENAMED.iter().find(|(_, new)| *new == key).map(|(core, _)| *core))
+    rename(event, "v1", |key| {
+        RENAMED.iter().find(|(_, new)| *new == key).map(|(core, _)| *core)
+    })
 }
 
 /// A core event as an `events.k8s.io/v1` event.
 pub(crate) fn from_core(event: &Value) -> Value {
-    rename(event, "events.k8s.io/v1", |key| RENAMED.iter().find(|(core, _)| *core == key).map(|(_, new)| *new))
+    rename(event, "events.k8s.io/v1", |key| {
+        RENAMED.iter().find(|(core, _)| *core == key).map(|(_, new)| *new)
+    })
 }
 
 fn rename(event: &Value, api_version: &str, new_name: impl Fn(&str) -> Option<&'static str>) -> Value {
     let mut renamed = Map::new();
     for (key, value) in event.as_object().into_iter().flatten() {
-        renamed.insert(new_name(key).map_or_else(|| key.clone(), str::to_owned), value.clone());
+        renamed.insert(
+            new_name(key).map_or_else(|| key.clone(), str::to_owned),
+            value.clone(),
+        );
     }
     renamed.insert("apiVersion".to_owned(), api_version.into());
     Value::Object(renamed)
@@ -45,8 +52,14 @@ mod tests {
             "involvedObject": {"name": "p"}, "message": "m", "count": 2, "reportingComponent": "c",
         });
         let new = from_core(&core);
-        assert_eq!((&new["regarding"]["name"], &new["note"]), (&json!("p"), &json!("m")));
-        assert_eq!((&new["deprecatedCount"], &new["reportingController"]), (&json!(2), &json!("c")));
+        assert_eq!(
+            (&new["regarding"]["name"], &new["note"]),
+            (&json!("p"), &json!("m"))
+        );
+        assert_eq!(
+            (&new["deprecatedCount"], &new["reportingController"]),
+            (&json!(2), &json!("c"))
+        );
         assert_eq!(to_core(&new), core);
     }
 }

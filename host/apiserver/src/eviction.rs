@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::decode;
-use crate::delete::{self, DeleteOptions};
+use crate::delete;
+use crate::delete_options::DeleteOptions;
 use crate::meta;
 use crate::object::{Key, Stored};
 use crate::pods;
@@ -24,7 +25,10 @@ const MAX_DISRUPTED: usize = 2000;
 /// POST of an Eviction.
 pub(crate) fn create(api: &Api, request: &Request<'_>) -> Result<Response, Status> {
     let eviction = decode::object(request)?;
-    let options = eviction.get("deleteOptions").cloned().unwrap_or_else(|| json!({}));
+    let options = eviction
+        .get("deleteOptions")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     let mut options = DeleteOptions::from_value(request, &options)?;
     options.dry_run |= request.dry_run()?;
     let stored = update::existing(&request.resource, &request.key())?;
@@ -38,7 +42,10 @@ pub(crate) fn create(api: &Api, request: &Request<'_>) -> Result<Response, Statu
 
 /// Pods that do no work may always go.
 fn bypasses_budgets(pod: &Value) -> bool {
-    let phase = pod.pointer("/status/phase").and_then(Value::as_str).unwrap_or_default();
+    let phase = pod
+        .pointer("/status/phase")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     meta::deleting(pod) || matches!(phase, "Pending" | "Succeeded" | "Failed")
 }
 
@@ -61,24 +68,40 @@ fn ask_budgets(
     };
     if !is_ready(pod) && allows_unhealthy(&budget.parse()) {
         // The pod must not become ready between this decision and its deletion.
-        options.resource_version.get_or_insert_with(|| stored.revision().to_string());
+        options
+            .resource_version
+            .get_or_insert_with(|| stored.revision().to_string());
         return Ok(());
     }
     let resource = Arc::clone(&api.registry.known().disruption_budgets);
-    update::change(api, &resource, budget.key(), Part::Everything, options.dry_run, |budget| {
-        spend(budget, &stored.key().name)
-    })?;
+    update::change(
+        api,
+        &resource,
+        budget.key(),
+        Part::Everything,
+        options.dry_run,
+        |budget| spend(budget, &stored.key().name),
+    )?;
     mark_disrupted(api, request, options.dry_run)
 }
 
 fn matching_budgets(api: &Api, pod: &Stored) -> Vec<Arc<Stored>> {
-    let Some(collection) = api.registry.known().disruption_budgets.collection() else { return Vec::new() };
+    let Some(collection) = api.registry.known().disruption_budgets.collection() else {
+        return Vec::new();
+    };
     let labels = &pod.envelope().labels;
-    let label = |key: &str| labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let label = |key: &str| {
+        labels
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    };
     let (budgets, _) = collection.list(Some(&pod.key().namespace), &|_| true);
     let matches = |budget: &Arc<Stored>| {
         let budget = budget.parse();
-        budget.pointer("/spec/selector").is_some_and(|selector| LabelSelector::from_object(selector).matches_by(label))
+        budget
+            .pointer("/spec/selector")
+            .is_some_and(|selector| LabelSelector::from_object(selector).matches_by(label))
     };
     budgets.into_iter().filter(matches).collect()
 }
@@ -91,7 +114,9 @@ fn is_ready(pod: &Value) -> bool {
 
 fn allows_unhealthy(budget: &Value) -> bool {
     let number = |path: &str| budget.pointer(path).and_then(Value::as_i64).unwrap_or_default();
-    let policy = budget.pointer("/spec/unhealthyPodEvictionPolicy").and_then(Value::as_str);
+    let policy = budget
+        .pointer("/spec/unhealthyPodEvictionPolicy")
+        .and_then(Value::as_str);
     let (current, desired) = (number("/status/currentHealthy"), number("/status/desiredHealthy"));
     policy == Some("AlwaysAllow") || (desired > 0 && current >= desired)
 }
@@ -106,16 +131,26 @@ fn spend(budget: &Value, pod: &str) -> Result<Value, Status> {
         return Err(refusal(&cause, 10));
     }
     let allowed = number("/status/disruptionsAllowed");
-    let disrupted = budget.pointer("/status/disruptedPods").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+    let disrupted = budget
+        .pointer("/status/disruptedPods")
+        .and_then(Value::as_object)
+        .map_or(0, serde_json::Map::len);
     if allowed < 0 {
-        return Err(Status::budget_forbids(name, "pdb disruptions allowed is negative"));
+        return Err(Status::budget_forbids(
+            name,
+            "pdb disruptions allowed is negative",
+        ));
     }
     if disrupted > MAX_DISRUPTED {
-        return Err(Status::budget_forbids(name, "DisruptedPods map too big - too many evictions not confirmed by PDB controller"));
+        return Err(Status::budget_forbids(
+            name,
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+        ));
     }
     if allowed == 0 {
         let (desired, current) = (number("/status/desiredHealthy"), number("/status/currentHealthy"));
-        let cause = format!("The disruption budget {name} needs {desired} healthy pods and has {current} currently");
+        let cause =
+            format!("The disruption budget {name} needs {desired} healthy pods and has {current} currently");
         return Err(refusal(&cause, 0));
     }
     let mut spent = budget.clone();

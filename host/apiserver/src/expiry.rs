@@ -24,7 +24,9 @@ pub(crate) async fn run(api: Arc<Api>) {
 /// Removes events that were last written before their lifetime began.
 fn expire_events(api: &Api) {
     let oldest = api.store.revision_before(EVENT_LIFETIME);
-    let Some(events) = api.registry.known().events.collection().filter(|_| oldest > 0) else { return };
+    let Some(events) = api.registry.known().events.collection().filter(|_| oldest > 0) else {
+        return;
+    };
     for event in events.list(None, &|event| event.revision() <= oldest).0 {
         // One that was written meanwhile begins a new life.
         let _ = events.remove(event.key(), event.revision());

@@ -70,7 +70,11 @@ impl Faults {
     }
 
     pub(crate) fn policy(&self) -> FaultPolicy {
-        self.0.lock().as_ref().map(|(policy, _)| policy.clone()).unwrap_or_default()
+        self.0
+            .lock()
+            .as_ref()
+            .map(|(policy, _)| policy.clone())
+            .unwrap_or_default()
     }
 
     /// Whether, and how, this request is to fail.
@@ -79,7 +83,11 @@ impl Faults {
         let (policy, random) = slot.as_mut()?;
         let listed = |list: &[String], name: &str| list.is_empty() || list.iter().any(|other| other == name);
         let applies = |rule: &&FaultRule| listed(&rule.verbs, verb) && listed(&rule.resources, resource);
-        let rule = policy.rules.iter().filter(applies).find(|rule| random.random_bool(rule.probability.clamp(0.0, 1.0)));
+        let rule = policy
+            .rules
+            .iter()
+            .filter(applies)
+            .find(|rule| random.random_bool(rule.probability.clamp(0.0, 1.0)));
         rule.map(|rule| rule.kind)
     }
 }
@@ -103,10 +111,20 @@ mod tests {
 
     #[test]
     fn the_same_seed_fails_the_same_requests() {
-        let rule = FaultRule { kind: FaultKind::Drop, probability: 0.5, verbs: vec!["create".to_owned()], resources: vec![] };
+        let rule = FaultRule {
+            kind: FaultKind::Drop,
+            probability: 0.5,
+            verbs: vec!["create".to_owned()],
+            resources: vec![],
+        };
         let rolls = || {
-            let faults = Faults::new(FaultPolicy { seed: 7, rules: vec![rule.clone()] });
-            (0..100).map(|_| faults.roll("create", "pods")).collect::<Vec<_>>()
+            let faults = Faults::new(FaultPolicy {
+                seed: 7,
+                rules: vec![rule.clone()],
+            });
+            (0..100)
+                .map(|_| faults.roll("create", "pods"))
+                .collect::<Vec<_>>()
         };
         assert_eq!(rolls(), rolls());
         assert!(rolls().iter().any(Option::is_some) && rolls().iter().any(Option::is_none));
@@ -114,8 +132,16 @@ mod tests {
 
     #[test]
     fn rules_apply_to_what_they_name() {
-        let rule = FaultRule { kind: FaultKind::Drop, probability: 1.0, verbs: vec!["list".to_owned()], resources: vec!["pods".to_owned()] };
-        let faults = Faults::new(FaultPolicy { seed: 0, rules: vec![rule] });
+        let rule = FaultRule {
+            kind: FaultKind::Drop,
+            probability: 1.0,
+            verbs: vec!["list".to_owned()],
+            resources: vec!["pods".to_owned()],
+        };
+        let faults = Faults::new(FaultPolicy {
+            seed: 0,
+            rules: vec![rule],
+        });
         assert_eq!(faults.roll("list", "pods"), Some(FaultKind::Drop));
         assert_eq!(faults.roll("get", "pods"), None);
         assert_eq!(faults.roll("list", "nodes"), None);

@@ -13,7 +13,12 @@ use crate::respond::{self, Response};
 /// The Kubernetes version whose API this is.
 pub const KUBERNETES_VERSION: &str = "v1.36.2";
 
-const CHECKS: [&str; 4] = ["ping", "etcd", "poststarthook/start-system-namespaces-controller", "shutdown"];
+const CHECKS: [&str; 4] = [
+    "ping",
+    "etcd",
+    "poststarthook/start-system-namespaces-controller",
+    "shutdown",
+];
 
 /// Whether the server is up and taking requests.
 #[derive(Debug, Default)]
@@ -36,14 +41,23 @@ impl Health {
         if path == "/version" || path == "/version/" {
             return Some(version());
         }
-        let (endpoint, single) = path.strip_prefix('/')?.split_once('/').unwrap_or((path.strip_prefix('/')?, ""));
+        let (endpoint, single) = path
+            .strip_prefix('/')?
+            .split_once('/')
+            .unwrap_or((path.strip_prefix('/')?, ""));
         if !matches!(endpoint, "healthz" | "livez" | "readyz") {
             return None;
         }
-        let excluded: Vec<_> = query.pairs().filter(|(key, _)| key == "exclude").map(|(_, value)| value).collect();
+        let excluded: Vec<_> = query
+            .pairs()
+            .filter(|(key, _)| key == "exclude")
+            .map(|(_, value)| value)
+            .collect();
         let checks = CHECKS.iter().copied();
         let checks = checks.filter(|check| single.is_empty() || *check == single);
-        let checks: Vec<&str> = checks.filter(|check| !excluded.iter().any(|excluded| excluded == check)).collect();
+        let checks: Vec<&str> = checks
+            .filter(|check| !excluded.iter().any(|excluded| excluded == check))
+            .collect();
         if checks.is_empty() && !single.is_empty() {
             return Some(crate::status::Status::unknown_route().into_response());
         }
@@ -71,7 +85,10 @@ impl Health {
             text.push_str(&line);
         }
         match (failed, verbose) {
-            (true, _) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{text}{endpoint} check failed\n")),
+            (true, _) => plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                format!("{text}{endpoint} check failed\n"),
+            ),
             (false, true) => plain(StatusCode::OK, format!("{text}{endpoint} check passed\n")),
             (false, false) => plain(StatusCode::OK, "ok".to_owned()),
         }
@@ -81,7 +98,10 @@ impl Health {
 fn plain(code: StatusCode, text: String) -> Response {
     let mut response = http::Response::new(Body::full(text.into()));
     *response.status_mut() = code;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     response
 }
 

@@ -40,8 +40,18 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(change: Change, object: Arc<Stored>, previous: Option<Arc<Stored>>, at: Instant) -> Self {
-        Self { change, object, previous, at }
+    pub(crate) fn new(
+        change: Change,
+        object: Arc<Stored>,
+        previous: Option<Arc<Stored>>,
+        at: Instant,
+    ) -> Self {
+        Self {
+            change,
+            object,
+            previous,
+            at,
+        }
     }
 
     pub(crate) fn revision(&self) -> Revision {
@@ -68,7 +78,11 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn new() -> Self {
-        Self { events: VecDeque::new(), capacity: MIN_CAPACITY, dropped: 0 }
+        Self {
+            events: VecDeque::new(),
+            capacity: MIN_CAPACITY,
+            dropped: 0,
+        }
     }
 
     pub(crate) fn push(&mut self, event: Arc<Event>) {
@@ -84,7 +98,11 @@ impl History {
     }
 
     fn adapt(&mut self, now: Instant) {
-        let age = |index: usize| self.events.get(index).map_or(Duration::ZERO, |event| now.duration_since(event.at));
+        let age = |index: usize| {
+            self.events
+                .get(index)
+                .map_or(Duration::ZERO, |event| now.duration_since(event.at))
+        };
         let newest_quarter = self.events.len().saturating_sub(self.capacity / 4);
         if age(0) < FRESH {
             self.capacity = (self.capacity * 2).min(MAX_CAPACITY);
@@ -107,7 +125,8 @@ impl History {
     pub(crate) fn undo(&self, to: Revision) -> Result<BTreeMap<Key, Option<Arc<Stored>>>, TooOld> {
         let mut past = BTreeMap::new();
         for event in self.since(to)? {
-            past.entry(event.object.key().clone()).or_insert_with(|| event.previous.clone());
+            past.entry(event.object.key().clone())
+                .or_insert_with(|| event.previous.clone());
         }
         Ok(past)
     }
@@ -120,8 +139,17 @@ mod tests {
     use crate::types::selectors::Fields;
 
     fn event(revision: Revision, at: Instant) -> Arc<Event> {
-        let draft = Draft::encode(&Head::new("v1", "Pod"), &serde_json::json!({"metadata": {}}), Fields::new());
-        Arc::new(Event::new(Change::Added, Arc::new(draft.at(Key::new("", "a"), revision)), None, at))
+        let draft = Draft::encode(
+            &Head::new("v1", "Pod"),
+            &serde_json::json!({"metadata": {}}),
+            Fields::new(),
+        );
+        Arc::new(Event::new(
+            Change::Added,
+            Arc::new(draft.at(Key::new("", "a"), revision)),
+            None,
+            at,
+        ))
     }
 
     #[test]
@@ -134,12 +162,22 @@ mod tests {
         assert_eq!(history.since(0).unwrap().count(), 500, "nothing fresh is dropped");
 
         for revision in 501..=2000 {
-            history.push(event(revision, start + FRESH * 2 * u32::try_from(revision).unwrap()));
+            history.push(event(
+                revision,
+                start + FRESH * 2 * u32::try_from(revision).unwrap(),
+            ));
         }
-        assert!(history.events.len() <= 200, "a quiet window shrinks, has {}", history.events.len());
+        assert!(
+            history.events.len() <= 200,
+            "a quiet window shrinks, has {}",
+            history.events.len()
+        );
         assert!(history.since(0).is_err());
         let oldest = history.since(0).err().unwrap().oldest;
-        assert_eq!(history.since(oldest).unwrap().next().unwrap().revision(), oldest + 1);
+        assert_eq!(
+            history.since(oldest).unwrap().next().unwrap().revision(),
+            oldest + 1
+        );
     }
 
     #[test]

@@ -19,9 +19,10 @@ pub(crate) fn first<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
         Step::Member(name) => value.get(name),
         Step::Index(index) => value.get(index),
         Step::All => value.as_array()?.first(),
-        Step::Where { member, equals } => {
-            value.as_array()?.iter().find(|item| item.get(member).and_then(Value::as_str) == Some(equals))
-        }
+        Step::Where { member, equals } => value
+            .as_array()?
+            .iter()
+            .find(|item| item.get(member).and_then(Value::as_str) == Some(equals)),
     })
 }
 
@@ -33,7 +34,9 @@ pub(crate) fn set(value: &mut Value, path: &str, new: Value) {
         if slot.is_null() {
             *slot = Value::Object(Map::new());
         }
-        let Some(members) = slot.as_object_mut() else { return };
+        let Some(members) = slot.as_object_mut() else {
+            return;
+        };
         slot = members.entry(name).or_insert(Value::Null);
     }
     *slot = new;
@@ -70,9 +73,14 @@ fn bracket_step(inner: &str) -> Step<'_> {
     if let Ok(index) = inner.parse() {
         return Step::Index(index);
     }
-    let filter = inner.strip_prefix("?(@.").and_then(|filter| filter.strip_suffix(')'));
+    let filter = inner
+        .strip_prefix("?(@.")
+        .and_then(|filter| filter.strip_suffix(')'));
     match filter.and_then(|filter| filter.split_once("==")) {
-        Some((member, equals)) => Step::Where { member: member.trim(), equals: unquote(equals.trim()) },
+        Some((member, equals)) => Step::Where {
+            member: member.trim(),
+            equals: unquote(equals.trim()),
+        },
         None => Step::Member(unquote(inner)),
     }
 }
@@ -93,7 +101,10 @@ mod tests {
             "status": {"conditions": [{"type": "A", "status": "False"}, {"type": "Ready", "status": "True"}]},
         });
         assert_eq!(first(&object, ".spec.a-b[1]"), Some(&json!(2)));
-        assert_eq!(first(&object, ".status.conditions[?(@.type==\"Ready\")].status"), Some(&json!("True")));
+        assert_eq!(
+            first(&object, ".status.conditions[?(@.type==\"Ready\")].status"),
+            Some(&json!("True"))
+        );
         assert_eq!(first(&object, ".metadata.labels['x.y/z']"), Some(&json!("v")));
         assert_eq!(first(&object, ".spec.none.deeper"), None);
     }

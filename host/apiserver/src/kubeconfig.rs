@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The text of a kubeconfig.
 pub(crate) fn render(server: &str, ca_pem: Option<&str>, token: &str) -> String {
-    let ca = ca_pem.map(|pem| format!("\n    certificate-authority-data: {}", STANDARD.encode(pem))).unwrap_or_default();
+    let ca = ca_pem
+        .map(|pem| format!("\n    certificate-authority-data: {}", STANDARD.encode(pem)))
+        .unwrap_or_default();
     format!(
         "apiVersion: v1
 kind: Config

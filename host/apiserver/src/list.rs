@@ -43,13 +43,18 @@ impl Selection {
         let labels = LabelSelector::parse(&text("labelSelector")).map_err(|error| invalid(&error))?;
         let fields = match &request.resource.custom {
             Some(custom) => custom.field_selector(&text("fieldSelector"))?,
-            None => {
-                FieldSelector::parse(&spec.group, &spec.kind, &text("fieldSelector")).map_err(|error| invalid(&error))?
-            }
+            None => FieldSelector::parse(&spec.group, &spec.kind, &text("fieldSelector"))
+                .map_err(|error| invalid(&error))?,
         };
-        let own = fields.names().any(|name| !matches!(name, "metadata.name" | "metadata.namespace"));
+        let own = fields
+            .names()
+            .any(|name| !matches!(name, "metadata.name" | "metadata.namespace"));
         let custom = (own && request.resource.custom.is_some()).then(|| Arc::clone(&request.resource));
-        Ok(Self { labels, fields, custom })
+        Ok(Self {
+            labels,
+            fields,
+            custom,
+        })
     }
 
     pub(crate) fn is_everything(&self) -> bool {
@@ -58,7 +63,13 @@ impl Selection {
 
     pub(crate) fn matches(&self, stored: &Stored) -> bool {
         let envelope = stored.envelope();
-        let label = |key: &str| envelope.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        let label = |key: &str| {
+            envelope
+                .labels
+                .iter()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value.as_str())
+        };
         if !self.labels.matches_by(label) {
             return false;
         }
@@ -106,7 +117,11 @@ pub(crate) async fn get(api: &Api, request: &Request<'_>) -> Result<Response, St
     }
     match request.resource.subresource(request.path.subresource) {
         Some(Subresource::Scale) => scale::get(request),
-        _ => respond::object(request, StatusCode::OK, &*update::existing(&request.resource, &request.key())?),
+        _ => respond::object(
+            request,
+            StatusCode::OK,
+            &*update::existing(&request.resource, &request.key())?,
+        ),
     }
 }
 
@@ -122,9 +137,13 @@ pub(crate) async fn list(api: &Api, request: &Request<'_>) -> Result<Response, S
 }
 
 fn version(request: &Request<'_>) -> Result<Option<Revision>, Status> {
-    let Some(text) = request.query.get("resourceVersion") else { return Ok(None) };
+    let Some(text) = request.query.get("resourceVersion") else {
+        return Ok(None);
+    };
     let version = text.parse().map_err(|_| {
-        Status::bad_request(format!("Invalid value: \"{text}\": the resource version is not a number this server gave out"))
+        Status::bad_request(format!(
+            "Invalid value: \"{text}\": the resource version is not a number this server gave out"
+        ))
     })?;
     Ok((version > 0).then_some(version))
 }
@@ -140,7 +159,9 @@ pub(crate) async fn wait_for(api: &Api, version: Revision) -> Result<(), Status>
     if api.store.revision() >= version {
         return Ok(());
     }
-    tokio::time::timeout(FUTURE_PATIENCE, reached).await.map_err(|_| late())
+    tokio::time::timeout(FUTURE_PATIENCE, reached)
+        .await
+        .map_err(|_| late())
 }
 
 fn options(request: &Request<'_>) -> Result<Options, Status> {
@@ -148,7 +169,10 @@ fn options(request: &Request<'_>) -> Result<Options, Status> {
     let matching = request.query.get("resourceVersionMatch");
     let token = request.query.get("continue");
     if request.query.get("sendInitialEvents").is_some() {
-        return Err(Status::invalid_options("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+        return Err(Status::invalid_options(
+            "sendInitialEvents",
+            "sendInitialEvents is forbidden for list",
+        ));
     }
     let matching = match matching.as_deref() {
         None => None,
@@ -166,17 +190,32 @@ fn options(request: &Request<'_>) -> Result<Options, Status> {
             return Err(Status::invalid_options("resourceVersionMatch", why));
         }
         Some("Exact") => Some(Match::Exact),
-        Some(_) => return Err(Status::invalid_options("resourceVersionMatch", "supported values: Exact, NotOlderThan")),
+        Some(_) => {
+            return Err(Status::invalid_options(
+                "resourceVersionMatch",
+                "supported values: Exact, NotOlderThan",
+            ));
+        }
     };
     if token.is_some() && given.as_deref().is_some_and(|version| version != "0") {
-        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+        return Err(Status::bad_request(
+            "specifying resource version is not allowed when using continue",
+        ));
     }
-    let limit = request.query.get("limit").map(|limit| limit.parse::<i64>()).transpose();
-    let limit = limit.map_err(|_| Status::bad_request("limit must be a number"))?.filter(|limit| *limit > 0);
+    let limit = request
+        .query
+        .get("limit")
+        .map(|limit| limit.parse::<i64>())
+        .transpose();
+    let limit = limit
+        .map_err(|_| Status::bad_request("limit must be a number"))?
+        .filter(|limit| *limit > 0);
     Ok(Options {
         version: version(request)?,
         matching,
-        limit: limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX),
+        limit: limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(usize::MAX),
         token: token.map(|token| decode_token(&token)).transpose()?,
     })
 }
@@ -197,7 +236,11 @@ fn encode_token(request: &Request<'_>, revision: i64, after: &Key) -> String {
         Some(_) => format!("{}\0", after.name),
         None => format!("{after}\0"),
     };
-    let token = Token { v: "meta.k8s.io/v1".to_owned(), rv: revision, start };
+    let token = Token {
+        v: "meta.k8s.io/v1".to_owned(),
+        rv: revision,
+        start,
+    };
     URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).expect("a token is plain JSON"))
 }
 
@@ -212,11 +255,19 @@ fn token_key(request: &Request<'_>, token: &Token) -> Key {
 }
 
 fn read(api: &Api, request: &Request<'_>, options: &Options, selection: &Selection) -> Result<Page, Status> {
-    let collection = request.resource.collection().ok_or_else(Status::method_not_allowed)?;
+    let collection = request
+        .resource
+        .collection()
+        .ok_or_else(Status::method_not_allowed)?;
     let filter = |stored: &Stored| selection.matches(stored);
     if options.limit == usize::MAX && options.token.is_none() && options.matching != Some(Match::Exact) {
         let (items, revision) = collection.list(request.scope(), &filter);
-        return Ok(Page { items, revision, more: false, remaining: 0 });
+        return Ok(Page {
+            items,
+            revision,
+            more: false,
+            remaining: 0,
+        });
     }
     let after = options.token.as_ref().map(|token| token_key(request, token));
     let at = match &options.token {
@@ -225,7 +276,13 @@ fn read(api: &Api, request: &Request<'_>, options: &Options, selection: &Selecti
         None if options.matching == Some(Match::NotOlderThan) => None,
         None => options.version,
     };
-    let query = PageQuery { namespace: request.scope(), after: after.as_ref(), limit: options.limit, at, filter: &filter };
+    let query = PageQuery {
+        namespace: request.scope(),
+        after: after.as_ref(),
+        limit: options.limit,
+        at,
+        filter: &filter,
+    };
     let expired = || match &after {
         Some(after) => expired_token(request, after),
         None => Status::expired("The resourceVersion for the provided list is too old."),
@@ -248,23 +305,39 @@ fn expired_token(request: &Request<'_>, after: &Key) -> Status {
     Status::expired(message).with_continue(encode_token(request, -1, after))
 }
 
-fn answer(request: &Request<'_>, options: &Options, selection: &Selection, page: &Page) -> Result<Response, Status> {
+fn answer(
+    request: &Request<'_>,
+    options: &Options,
+    selection: &Selection,
+    page: &Page,
+) -> Result<Response, Status> {
     let token = match page.items.last() {
-        Some(last) if page.more && options.limit != usize::MAX => {
-            encode_token(request, i64::try_from(page.revision).unwrap_or(i64::MAX), last.key())
-        }
+        Some(last) if page.more && options.limit != usize::MAX => encode_token(
+            request,
+            i64::try_from(page.revision).unwrap_or(i64::MAX),
+            last.key(),
+        ),
         _ => String::new(),
     };
     let remaining = (!token.is_empty() && selection.is_everything()).then_some(page.remaining);
     let resource = &request.resource;
     let representation = respond::negotiate(request.headers, request.query)?;
     let items = || -> Vec<Bytes> {
-        page.items.iter().map(|item| respond::represent(resource, item, representation)).collect()
+        page.items
+            .iter()
+            .map(|item| respond::represent(resource, item, representation))
+            .collect()
     };
     let body = match representation {
         Representation::Whole => Body::list(head(request.spec(), page.revision, &token, remaining), items()),
         Representation::Partial => Body::list(
-            list_head("meta.k8s.io/v1", "PartialObjectMetadataList", page.revision, &token, remaining),
+            list_head(
+                "meta.k8s.io/v1",
+                "PartialObjectMetadataList",
+                page.revision,
+                &token,
+                remaining,
+            ),
             items(),
         ),
         Representation::Table(include) => {
@@ -293,7 +366,13 @@ pub(crate) fn head(spec: &ResourceSpec, revision: Revision, token: &str, remaini
     list_head(&spec.api_version(), &spec.list_kind, revision, token, remaining)
 }
 
-fn list_head(api_version: &str, kind: &str, revision: Revision, token: &str, remaining: Option<u64>) -> String {
+fn list_head(
+    api_version: &str,
+    kind: &str,
+    revision: Revision,
+    token: &str,
+    remaining: Option<u64>,
+) -> String {
     let metadata = list_metadata(revision, token, remaining);
     format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#)
 }

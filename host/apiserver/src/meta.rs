@@ -29,17 +29,24 @@ pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>
 
 /// A text in `metadata`, empty if absent.
 pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    metadata(object).and_then(|metadata| metadata.get(key)).and_then(Value::as_str).unwrap_or_default()
+    metadata(object)
+        .and_then(|metadata| metadata.get(key))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A number in `metadata`.
 pub(crate) fn number(object: &Value, key: &str) -> Option<i64> {
-    metadata(object).and_then(|metadata| metadata.get(key)).and_then(Value::as_i64)
+    metadata(object)
+        .and_then(|metadata| metadata.get(key))
+        .and_then(Value::as_i64)
 }
 
 /// Sets a member of `metadata`, or removes it with `null`.
 pub(crate) fn set(object: &mut Value, key: &str, value: impl Into<Value>) {
-    let Some(metadata) = metadata_mut(object) else { return };
+    let Some(metadata) = metadata_mut(object) else {
+        return;
+    };
     match value.into() {
         Value::Null => metadata.remove(key),
         value => metadata.insert(key.to_owned(), value),
@@ -48,7 +55,9 @@ pub(crate) fn set(object: &mut Value, key: &str, value: impl Into<Value>) {
 
 /// Finalizers, in order.
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
-    let list = metadata(object).and_then(|metadata| metadata.get("finalizers")).and_then(Value::as_array);
+    let list = metadata(object)
+        .and_then(|metadata| metadata.get("finalizers"))
+        .and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 

@@ -59,7 +59,10 @@ pub(crate) fn furnish(api: &Api, namespace: &str) {
         }},
         "data": {"ca.crt": api.ca_pem},
     });
-    for (resource, object) in [(&known.service_accounts, service_account), (&known.config_maps, root_ca)] {
+    for (resource, object) in [
+        (&known.service_accounts, service_account),
+        (&known.config_maps, root_ca),
+    ] {
         match create::insert(api, resource, object) {
             Err(status) if !matches!(status.code(), 403 | 404 | 409) => {
                 tracing::warn!(namespace, error = %status, "could not furnish a namespace");
@@ -73,14 +76,23 @@ pub(crate) fn furnish(api: &Api, namespace: &str) {
 pub(crate) fn finalize(api: &Api, request: &Request<'_>) -> Result<Response, Status> {
     let wanted = decode::object(request)?;
     let finalizers = wanted.pointer("/spec/finalizers").cloned().unwrap_or_default();
-    let version = meta::metadata(&wanted).and_then(|metadata| metadata.get("resourceVersion")).cloned();
-    let updated = update::change(api, &request.resource, &request.key(), Part::Everything, request.dry_run()?, |old| {
-        let mut new = old.clone();
-        new["spec"]["finalizers"] = finalizers.clone();
-        if let Some(version) = &version {
-            meta::set(&mut new, "resourceVersion", version.clone());
-        }
-        Ok(new)
-    })?;
+    let version = meta::metadata(&wanted)
+        .and_then(|metadata| metadata.get("resourceVersion"))
+        .cloned();
+    let updated = update::change(
+        api,
+        &request.resource,
+        &request.key(),
+        Part::Everything,
+        request.dry_run()?,
+        |old| {
+            let mut new = old.clone();
+            new["spec"]["finalizers"] = finalizers.clone();
+            if let Some(version) = &version {
+                meta::set(&mut new, "resourceVersion", version.clone());
+            }
+            Ok(new)
+        },
+    )?;
     update::answer(request, updated)
 }

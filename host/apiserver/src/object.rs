@@ -28,13 +28,20 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
     }
 }
 
@@ -78,17 +85,28 @@ impl Draft {
         let mut tail = Vec::with_capacity(1024);
         tail.push(b'"');
         let metadata = object.get("metadata").and_then(Value::as_object);
-        for (key, value) in metadata.into_iter().flatten().filter(|(key, _)| *key != "resourceVersion") {
+        for (key, value) in metadata
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| *key != "resourceVersion")
+        {
             write_member(&mut tail, key, value);
         }
         tail.push(b'}');
         let metadata_end = tail.len();
         let rest = object.as_object().into_iter().flatten();
-        for (key, value) in rest.filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata")) {
+        for (key, value) in
+            rest.filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata"))
+        {
             write_member(&mut tail, key, value);
         }
         tail.push(b'}');
-        Self { head: head.clone(), tail, metadata_end, envelope: envelope(object, fields) }
+        Self {
+            head: head.clone(),
+            tail,
+            metadata_end,
+            envelope: envelope(object, fields),
+        }
     }
 
     /// Whether storing this draft would change nothing.
@@ -139,7 +157,9 @@ fn envelope(object: &Value, fields: Fields) -> Envelope {
     let labels = member("labels").and_then(Value::as_object).into_iter().flatten();
     Envelope {
         uid: member("uid").and_then(Value::as_str).unwrap_or_default().into(),
-        labels: labels.map(|(key, value)| (key.into(), value.as_str().unwrap_or_default().into())).collect(),
+        labels: labels
+            .map(|(key, value)| (key.into(), value.as_str().unwrap_or_default().into()))
+            .collect(),
         fields,
         deleting: member("deletionTimestamp").is_some_and(|value| !value.is_null()),
     }
@@ -191,7 +211,11 @@ impl Stored {
 
     /// The value of a selectable field.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.envelope.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str())
+        self.envelope
+            .fields
+            .iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The object parsed.
@@ -202,7 +226,10 @@ impl Stored {
     /// The same object under another revision, as a deletion reports it.
     pub(crate) fn at(&self, revision: Revision) -> Self {
         let mut digits = itoa(revision);
-        let (head, tail) = (&self.body[..self.head_len as usize], &self.body[self.tail_at as usize..]);
+        let (head, tail) = (
+            &self.body[..self.head_len as usize],
+            &self.body[self.tail_at as usize..],
+        );
         let tail_at = head.len() + digits.len();
         let mut body = Vec::with_capacity(tail_at + tail.len());
         body.extend_from_slice(head);
@@ -247,7 +274,10 @@ mod tests {
         let stored = draft().at(Key::new("n", "a"), 5);
         let value = stored.parse();
         assert_eq!(value["metadata"]["resourceVersion"], "5");
-        assert_eq!((&value["apiVersion"], &value["kind"]), (&json!("v1"), &json!("Pod")));
+        assert_eq!(
+            (&value["apiVersion"], &value["kind"]),
+            (&json!("v1"), &json!("Pod"))
+        );
         assert_eq!(value["spec"]["text"], "\"quoted\"");
         assert_eq!(stored.envelope().labels.as_slice(), &[("x".into(), "y".into())]);
     }
@@ -259,20 +289,32 @@ mod tests {
         let mut expected = stored.parse();
         expected["metadata"]["resourceVersion"] = "100".into();
         assert_eq!(deleted.parse(), expected);
-        assert_eq!(serde_json::from_slice::<Value>(deleted.metadata()).unwrap(), expected["metadata"]);
+        assert_eq!(
+            serde_json::from_slice::<Value>(deleted.metadata()).unwrap(),
+            expected["metadata"]
+        );
     }
 
     #[test]
     fn an_unchanged_object_is_recognised_at_any_revision() {
         assert!(draft().is_same_as(&draft().at(Key::new("n", "a"), 123_456)));
-        let other = Draft::encode(&Head::new("v1", "Pod"), &json!({"metadata": {"name": "b"}}), Fields::new());
+        let other = Draft::encode(
+            &Head::new("v1", "Pod"),
+            &json!({"metadata": {"name": "b"}}),
+            Fields::new(),
+        );
         assert!(!other.is_same_as(&draft().at(Key::new("n", "a"), 1)));
     }
 
     #[test]
     fn the_version_can_be_swapped_without_parsing() {
-        let body = draft().at(Key::new("n", "a"), 3).under(&Head::new("example.com/v2", "Pod"));
+        let body = draft()
+            .at(Key::new("n", "a"), 3)
+            .under(&Head::new("example.com/v2", "Pod"));
         let value: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!((&value["apiVersion"], &value["metadata"]["resourceVersion"]), (&json!("example.com/v2"), &json!("3")));
+        assert_eq!(
+            (&value["apiVersion"], &value["metadata"]["resourceVersion"]),
+            (&json!("example.com/v2"), &json!("3"))
+        );
     }
 }

@@ -31,12 +31,20 @@ impl PatchKind {
             MERGE => Ok(Self::Merge),
             STRATEGIC if !custom => Ok(Self::Strategic),
             _ if custom => Err(Status::unsupported_media_type(&format!("{JSON}, {MERGE}"))),
-            _ => Err(Status::unsupported_media_type(&format!("{JSON}, {MERGE}, {STRATEGIC}"))),
+            _ => Err(Status::unsupported_media_type(&format!(
+                "{JSON}, {MERGE}, {STRATEGIC}"
+            ))),
         }
     }
 
     /// Applies a patch to a document of a kind.
-    pub(crate) fn apply(self, group: &str, kind: &str, document: &mut Value, patch: &[u8]) -> Result<(), Status> {
+    pub(crate) fn apply(
+        self,
+        group: &str,
+        kind: &str,
+        document: &mut Value,
+        patch: &[u8],
+    ) -> Result<(), Status> {
         let applied = match self {
             Self::Json => patch::json(document, patch),
             Self::Merge => patch::merge(document, patch),

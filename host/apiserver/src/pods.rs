@@ -23,7 +23,8 @@ pub(crate) fn bind(api: &Api, request: &Request<'_>) -> Result<Response, Status>
     let topology = topology(api, &node);
     let key = Key::new(&request.path.namespace, &name);
     update::change(api, pods, &key, Part::Everything, request.dry_run()?, |pod| {
-        assign(pod, &binding, &node, &topology).map_err(|why| Status::conflict_on("pods/binding", &pods.spec, &name, &why))
+        assign(pod, &binding, &node, &topology)
+            .map_err(|why| Status::conflict_on("pods/binding", &pods.spec, &name, &why))
     })?;
     Ok(respond::success(StatusCode::CREATED, None))
 }
@@ -31,14 +32,28 @@ pub(crate) fn bind(api: &Api, request: &Request<'_>) -> Result<Response, Status>
 fn target(binding: &Value, name: &str) -> Result<String, Status> {
     let text = |path: &str| binding.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let invalid = |field: &str, message: &str| {
-        Err(Status::invalid_named("", "Binding", name, "FieldValueRequired", field, message))
+        Err(Status::invalid_named(
+            "",
+            "Binding",
+            name,
+            "FieldValueRequired",
+            field,
+            message,
+        ))
     };
     match (text("/target/kind"), text("/target/name")) {
         ("" | "Node", "") => invalid("target.name", "Required value"),
         ("" | "Node", node) => Ok(node.to_owned()),
         (other, _) => {
             let message = format!("Unsupported value: \"{other}\": supported values: \"Node\", \"<empty>\"");
-            Err(Status::invalid_named("", "Binding", name, "FieldValueNotSupported", "target.kind", &message))
+            Err(Status::invalid_named(
+                "",
+                "Binding",
+                name,
+                "FieldValueNotSupported",
+                "target.kind",
+                &message,
+            ))
         }
     }
 }
@@ -46,18 +61,38 @@ fn target(binding: &Value, name: &str) -> Result<String, Status> {
 /// The labels that a pod takes over from its node.
 fn topology(api: &Api, node: &str) -> Vec<(&'static str, String)> {
     let nodes = api.registry.known().nodes.collection();
-    let Some(stored) = nodes.and_then(|nodes| nodes.get(&Key::new("", node))) else { return Vec::new() };
+    let Some(stored) = nodes.and_then(|nodes| nodes.get(&Key::new("", node))) else {
+        return Vec::new();
+    };
     let labels = &stored.envelope().labels;
-    let value = |key: &str| labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.to_string());
-    TOPOLOGY.iter().filter_map(|key| Some((*key, value(key)?))).collect()
+    let value = |key: &str| {
+        labels
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.to_string())
+    };
+    TOPOLOGY
+        .iter()
+        .filter_map(|key| Some((*key, value(key)?)))
+        .collect()
 }
 
-fn assign(pod: &Value, binding: &Value, node: &str, topology: &[(&'static str, String)]) -> Result<Value, String> {
+fn assign(
+    pod: &Value,
+    binding: &Value,
+    node: &str,
+    topology: &[(&'static str, String)],
+) -> Result<Value, String> {
     let name = meta::text(pod, "name");
-    let assigned = pod.pointer("/spec/nodeName").and_then(Value::as_str).unwrap_or_default();
+    let assigned = pod
+        .pointer("/spec/nodeName")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let gates = pod.pointer("/spec/schedulingGates").and_then(Value::as_array);
     if meta::deleting(pod) {
-        return Err(format!("pod {name} is being deleted, cannot be assigned to a host"));
+        return Err(format!(
+            "pod {name} is being deleted, cannot be assigned to a host"
+        ));
     }
     if !assigned.is_empty() {
         return Err(format!("pod {name} is already assigned to node \"{assigned}\""));
@@ -78,7 +113,9 @@ fn assign(pod: &Value, binding: &Value, node: &str, topology: &[(&'static str, S
 /// Merges the binding's labels and annotations; its UID and version become preconditions.
 fn take_over_metadata(pod: &mut Value, binding: &Value, topology: &[(&'static str, String)]) {
     for field in ["labels", "annotations"] {
-        let given = meta::metadata(binding).and_then(|metadata| metadata.get(field)).and_then(Value::as_object);
+        let given = meta::metadata(binding)
+            .and_then(|metadata| metadata.get(field))
+            .and_then(Value::as_object);
         for (key, value) in given.into_iter().flatten() {
             set_in(pod, field, key, value.clone());
         }
@@ -95,7 +132,9 @@ fn take_over_metadata(pod: &mut Value, binding: &Value, topology: &[(&'static st
 }
 
 fn set_in(object: &mut Value, field: &str, key: &str, value: Value) {
-    let Some(metadata) = meta::metadata_mut(object) else { return };
+    let Some(metadata) = meta::metadata_mut(object) else {
+        return;
+    };
     let map = metadata.entry(field).or_insert_with(|| Value::Object(Map::new()));
     if let Some(map) = map.as_object_mut() {
         map.insert(key.to_owned(), value);
@@ -104,13 +143,30 @@ fn set_in(object: &mut Value, field: &str, key: &str, value: Value) {
 
 /// Adds or replaces a condition; its transition time moves only with its status.
 pub(crate) fn set_condition(pod: &mut Value, mut condition: Value) {
-    let Some(status) = pod.as_object_mut().map(|pod| pod.entry("status").or_insert_with(|| json!({}))) else { return };
-    let Some(status) = status.as_object_mut() else { return };
-    let Some(conditions) = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut() else { return };
-    let same = conditions.iter().position(|other| other.get("type") == condition.get("type"));
+    let Some(status) = pod
+        .as_object_mut()
+        .map(|pod| pod.entry("status").or_insert_with(|| json!({})))
+    else {
+        return;
+    };
+    let Some(status) = status.as_object_mut() else {
+        return;
+    };
+    let Some(conditions) = status
+        .entry("conditions")
+        .or_insert_with(|| json!([]))
+        .as_array_mut()
+    else {
+        return;
+    };
+    let same = conditions
+        .iter()
+        .position(|other| other.get("type") == condition.get("type"));
     let before = same.and_then(|index| conditions.get(index));
     let unchanged = before.filter(|before| before.get("status") == condition.get("status"));
-    let time = unchanged.and_then(|before| before.get("lastTransitionTime")).cloned();
+    let time = unchanged
+        .and_then(|before| before.get("lastTransitionTime"))
+        .cloned();
     condition["lastTransitionTime"] = time.unwrap_or_else(|| meta::now().into());
     match same.and_then(|index| conditions.get_mut(index)) {
         Some(slot) => *slot = condition,

@@ -21,12 +21,16 @@ impl<'a> Query<'a> {
 
     /// The first value of a parameter; the empty text counts as absent.
     pub(crate) fn get(self, name: &str) -> Option<Cow<'a, str>> {
-        self.pairs().find(|(key, _)| key == name).map(|(_, value)| value).filter(|value| !value.is_empty())
+        self.pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+            .filter(|value| !value.is_empty())
     }
 
     /// Whether a parameter is `true` or `1`.
     pub(crate) fn flag(self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| matches!(value.as_ref(), "true" | "1"))
+        self.get(name)
+            .is_some_and(|value| matches!(value.as_ref(), "true" | "1"))
     }
 }
 

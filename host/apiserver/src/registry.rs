@@ -25,12 +25,18 @@ pub(crate) struct Table {
 impl Table {
     fn add(&mut self, resource: Resource) -> Arc<Resource> {
         let resource = Arc::new(resource);
-        self.group_versions.entry(resource.spec.api_version()).or_default().push(Arc::clone(&resource));
+        self.group_versions
+            .entry(resource.spec.api_version())
+            .or_default()
+            .push(Arc::clone(&resource));
         resource
     }
 
     pub(crate) fn find(&self, group_version: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.group_versions.get(group_version)?.iter().find(|resource| resource.spec.plural == plural)
+        self.group_versions
+            .get(group_version)?
+            .iter()
+            .find(|resource| resource.spec.plural == plural)
     }
 
     pub(crate) fn group_versions(&self) -> impl Iterator<Item = (&SmolStr, &GroupVersion)> {
@@ -84,12 +90,25 @@ impl Registry {
                 Backing::Review(review) => (Storage::Review(review), View::Stored),
                 Backing::Bindings => (Storage::Bindings, View::Stored),
             };
-            let api_version = if matches!(view, View::Events) { "v1".into() } else { spec.api_version() };
+            let api_version = if matches!(view, View::Events) {
+                "v1".into()
+            } else {
+                spec.api_version()
+            };
             let head = Head::new(&api_version, &spec.kind);
-            table.add(Resource { spec, storage, view, head, custom: None });
+            table.add(Resource {
+                spec,
+                storage,
+                view,
+                head,
+                custom: None,
+            });
         }
         let known = known(&table);
-        Self { table: RwLock::new(Arc::new(table)), known }
+        Self {
+            table: RwLock::new(Arc::new(table)),
+            known,
+        }
     }
 
     /// What is served now.
@@ -121,7 +140,11 @@ impl Registry {
 }
 
 fn resource(table: &Table, group_version: &str, plural: &str) -> Arc<Resource> {
-    Arc::clone(table.find(group_version, plural).expect("the built-in table has every resource the server works with"))
+    Arc::clone(
+        table
+            .find(group_version, plural)
+            .expect("the built-in table has every resource the server works with"),
+    )
 }
 
 fn collection(table: &Table, group_version: &str, plural: &str) -> Arc<Collection> {

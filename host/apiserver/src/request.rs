@@ -90,7 +90,13 @@ pub(crate) fn parse_path(path: &str) -> Option<ResourcePath<'_>> {
         [plural, name, subresource] => (*plural, *name, *subresource),
         _ => return None,
     };
-    Some(ResourcePath { group_version, namespace, plural, name: decode(name, Plus::Itself), subresource })
+    Some(ResourcePath {
+        group_version,
+        namespace,
+        plural,
+        name: decode(name, Plus::Itself),
+        subresource,
+    })
 }
 
 fn split_group_version(path: &str) -> Option<(&str, &str)> {
@@ -149,7 +155,11 @@ impl Request<'_> {
     /// Whether nothing is to be stored.
     pub(crate) fn dry_run(&self) -> Result<bool, Status> {
         let mut dry_run = false;
-        for (_, value) in self.query.pairs().filter(|(key, value)| key == "dryRun" && !value.is_empty()) {
+        for (_, value) in self
+            .query
+            .pairs()
+            .filter(|(key, value)| key == "dryRun" && !value.is_empty())
+        {
             if value != "All" {
                 return Err(unsupported_dry_run(self.spec(), &value));
             }
@@ -171,7 +181,13 @@ mod tests {
 
     fn parsed(path: &str) -> Option<(&str, String, &str, String, &str)> {
         let path = parse_path(path)?;
-        Some((path.group_version, path.namespace.into_owned(), path.plural, path.name.into_owned(), path.subresource))
+        Some((
+            path.group_version,
+            path.namespace.into_owned(),
+            path.plural,
+            path.name.into_owned(),
+            path.subresource,
+        ))
     }
 
     #[test]
@@ -181,17 +197,45 @@ mod tests {
             ("/api/v1/pods", ("v1", "", "pods", "", "")),
             ("/api/v1/namespaces", ("v1", "", "namespaces", "", "")),
             ("/api/v1/namespaces/x", ("v1", "", "namespaces", "x", "")),
-            ("/api/v1/namespaces/x/finalize", ("v1", "", "namespaces", "x", "finalize")),
+            (
+                "/api/v1/namespaces/x/finalize",
+                ("v1", "", "namespaces", "x", "finalize"),
+            ),
             ("/api/v1/namespaces/x/pods/", ("v1", "x", "pods", "", "")),
-            ("/api/v1/namespaces/x/pods/p/binding", ("v1", "x", "pods", "p", "binding")),
-            ("/apis/apps/v1/namespaces/x/deployments/d", ("apps/v1", "x", "deployments", "d", "")),
-            ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
-             ("rbac.authorization.k8s.io/v1", "", "clusterroles", "system:node", "")),
+            (
+                "/api/v1/namespaces/x/pods/p/binding",
+                ("v1", "x", "pods", "p", "binding"),
+            ),
+            (
+                "/apis/apps/v1/namespaces/x/deployments/d",
+                ("apps/v1", "x", "deployments", "d", ""),
+            ),
+            (
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
+                (
+                    "rbac.authorization.k8s.io/v1",
+                    "",
+                    "clusterroles",
+                    "system:node",
+                    "",
+                ),
+            ),
         ] {
             let (group_version, namespace, plural, name, subresource) = expected;
-            assert_eq!(parsed(path), Some((group_version, own(namespace), plural, own(name), subresource)), "{path}");
+            assert_eq!(
+                parsed(path),
+                Some((group_version, own(namespace), plural, own(name), subresource)),
+                "{path}"
+            );
         }
-        for path in ["/api", "/api/v1", "/apis/apps/v1", "/apis/apps/v1/", "/healthz", "/api/v1/pods/a/b/c"] {
+        for path in [
+            "/api",
+            "/api/v1",
+            "/apis/apps/v1",
+            "/apis/apps/v1/",
+            "/healthz",
+            "/api/v1/pods/a/b/c",
+        ] {
             assert_eq!(parsed(path), None, "{path}");
         }
     }

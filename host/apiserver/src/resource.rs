@@ -33,17 +33,20 @@ pub(crate) struct ResourceSpec {
 impl ResourceSpec {
     /// `v1` or `apps/v1`.
     pub(crate) fn api_version(&self) -> SmolStr {
-        if self.group.is_empty() { self.version.clone() } else { smol_str::format_smolstr!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            smol_str::format_smolstr!("{}/{}", self.group, self.version)
+        }
     }
 
     /// `pods` or `deployments.apps`, as messages name it.
     pub(crate) fn group_resource(&self) -> SmolStr {
-        if self.group.is_empty() { self.plural.clone() } else { smol_str::format_smolstr!("{}.{}", self.plural, self.group) }
-    }
-
-    /// `Pod` or `Deployment.apps`, as messages name it.
-    pub(crate) fn group_kind(&self) -> SmolStr {
-        if self.group.is_empty() { self.kind.clone() } else { smol_str::format_smolstr!("{}.{}", self.kind, self.group) }
+        if self.group.is_empty() {
+            self.plural.clone()
+        } else {
+            smol_str::format_smolstr!("{}.{}", self.plural, self.group)
+        }
     }
 
     pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
@@ -135,7 +138,11 @@ impl Resource {
     }
 
     pub(crate) fn subresource(&self, name: &str) -> Option<Subresource> {
-        self.spec.subresources.iter().copied().find(|subresource| subresource.name() == name)
+        self.spec
+            .subresources
+            .iter()
+            .copied()
+            .find(|subresource| subresource.name() == name)
     }
 
     /// Its objects, if it keeps any.
@@ -154,9 +161,11 @@ impl Resource {
                 let fields = selectors::fields("", "Event", &core);
                 Draft::encode(&self.head, &core, fields)
             }
-            View::Stored | View::Version(_) => {
-                Draft::encode(&self.head, object, selectors::fields(&self.spec.group, &self.spec.kind, object))
-            }
+            View::Stored | View::Version(_) => Draft::encode(
+                &self.head,
+                object,
+                selectors::fields(&self.spec.group, &self.spec.kind, object),
+            ),
         }
     }
 

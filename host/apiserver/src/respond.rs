@@ -35,7 +35,10 @@ pub(crate) fn negotiate(headers: &HeaderMap, query: Query<'_>) -> Result<Represe
     let Some(accept) = headers.get(ACCEPT).and_then(|value| value.to_str().ok()) else {
         return Ok(Representation::Whole);
     };
-    accept.split(',').find_map(|range| acceptable(range, query)).ok_or_else(|| Status::not_acceptable(ACCEPTED))
+    accept
+        .split(',')
+        .find_map(|range| acceptable(range, query))
+        .ok_or_else(|| Status::not_acceptable(ACCEPTED))
 }
 
 fn acceptable(range: &str, query: Query<'_>) -> Option<Representation> {
@@ -44,18 +47,28 @@ fn acceptable(range: &str, query: Query<'_>) -> Option<Representation> {
         return None;
     }
     let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
-    let parameter = |name: &str| parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let parameter = |name: &str| {
+        parameters
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| *value)
+    };
     let in_group = parameter("g") == Some("meta.k8s.io") && parameter("v") == Some("v1");
     match parameter("as") {
         None => Some(Representation::Whole),
         Some("Table") if in_group => Some(Representation::Table(include_object(query))),
-        Some("PartialObjectMetadata" | "PartialObjectMetadataList") if in_group => Some(Representation::Partial),
+        Some("PartialObjectMetadata" | "PartialObjectMetadataList") if in_group => {
+            Some(Representation::Partial)
+        }
         Some(_) => None,
     }
 }
 
 fn include_object(query: Query<'_>) -> IncludeObject {
-    query.get("includeObject").and_then(|text| IncludeObject::parse(&text)).unwrap_or_default()
+    query
+        .get("includeObject")
+        .and_then(|text| IncludeObject::parse(&text))
+        .unwrap_or_default()
 }
 
 /// A JSON response.
@@ -81,7 +94,10 @@ pub(crate) fn json_value(code: StatusCode, value: &Value) -> Response {
 /// A stored object in the representation asked for.
 pub(crate) fn object(request: &Request<'_>, code: StatusCode, stored: &Stored) -> Result<Response, Status> {
     let representation = negotiate(request.headers, request.query)?;
-    Ok(json_bytes(code, represent(&request.resource, stored, representation)))
+    Ok(json_bytes(
+        code,
+        represent(&request.resource, stored, representation),
+    ))
 }
 
 /// An object that is not stored, such as the result of a dry run.
@@ -110,7 +126,13 @@ pub(crate) fn render(resource: &Resource, objects: &[&Value], include: IncludeOb
     let columns = resource.custom.as_ref().map(|custom| custom.columns.as_slice());
     match columns {
         Some(columns) if !columns.is_empty() => crate::custom::render(columns, objects, include),
-        _ => table::render(&resource.spec.group, &resource.spec.kind, objects, include, Timestamp::now()),
+        _ => table::render(
+            &resource.spec.group,
+            &resource.spec.kind,
+            objects,
+            include,
+            Timestamp::now(),
+        ),
     }
 }
 

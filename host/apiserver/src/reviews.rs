@@ -42,7 +42,10 @@ pub(crate) fn create(api: &Api, request: &Request<'_>, review: Review) -> Result
 }
 
 fn token(api: &Api, review: &Value) -> Value {
-    let token = review.pointer("/spec/token").and_then(Value::as_str).unwrap_or_default();
+    let token = review
+        .pointer("/spec/token")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     match api.authenticator.review(token) {
         Some(user) => json!({"authenticated": true, "user": user.to_value()}),
         None => json!({"user": {}}),

@@ -16,7 +16,10 @@ use crate::update::{self, Part, Updated};
 /// GET.
 pub(crate) fn get(request: &Request<'_>) -> Result<Response, Status> {
     let stored = update::existing(&request.resource, &request.key())?;
-    Ok(respond::json_value(StatusCode::OK, &view(request, &stored.parse())))
+    Ok(respond::json_value(
+        StatusCode::OK,
+        &view(request, &stored.parse()),
+    ))
 }
 
 /// PUT and PATCH.
@@ -26,17 +29,24 @@ pub(crate) fn update(api: &Api, request: &Request<'_>) -> Result<Response, Statu
         Verb::Patch => None,
         _ => Some(decode::object(request)?),
     };
-    let updated = update::change(api, &request.resource, &request.key(), Part::Main, dry_run, |workload| {
-        let mut wanted = match &given {
-            Some(scale) => scale.clone(),
-            None => {
-                let mut wanted = view(request, workload);
-                PatchKind::of(request)?.apply("autoscaling", "Scale", &mut wanted, &request.body)?;
-                wanted
-            }
-        };
-        apply(request, workload, &mut wanted)
-    })?;
+    let updated = update::change(
+        api,
+        &request.resource,
+        &request.key(),
+        Part::Main,
+        dry_run,
+        |workload| {
+            let mut wanted = match &given {
+                Some(scale) => scale.clone(),
+                None => {
+                    let mut wanted = view(request, workload);
+                    PatchKind::of(request)?.apply("autoscaling", "Scale", &mut wanted, &request.body)?;
+                    wanted
+                }
+            };
+            apply(request, workload, &mut wanted)
+        },
+    )?;
     let workload = match updated {
         Updated::Stored(stored) => stored.parse(),
         Updated::Unstored(workload) => workload,
@@ -49,7 +59,13 @@ fn apply(request: &Request<'_>, workload: &Value, wanted: &mut Value) -> Result<
     let replicas = scale::replicas(wanted);
     if replicas < 0 {
         let message = format!("Invalid value: {replicas}: must be greater than or equal to 0");
-        return Err(Status::invalid_field(request.spec(), &request.path.name, "FieldValueInvalid", "spec.replicas", &message));
+        return Err(Status::invalid_field(
+            request.spec(),
+            &request.path.name,
+            "FieldValueInvalid",
+            "spec.replicas",
+            &message,
+        ));
     }
     let mut changed = workload.clone();
     match &request.resource.custom {
@@ -58,7 +74,15 @@ fn apply(request: &Request<'_>, workload: &Value, wanted: &mut Value) -> Result<
     }
     for field in ["resourceVersion", "uid"] {
         let value = meta::text(wanted, field);
-        meta::set(&mut changed, field, if value.is_empty() { Value::Null } else { json!(value) });
+        meta::set(
+            &mut changed,
+            field,
+            if value.is_empty() {
+                Value::Null
+            } else {
+                json!(value)
+            },
+        );
     }
     Ok(changed)
 }

@@ -58,7 +58,9 @@ impl Default for ServerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Somebody else listens there.
-    #[error("cannot listen on {address}: the address is in use; stop what listens there or choose another port")]
+    #[error(
+        "cannot listen on {address}: the address is in use; stop what listens there or choose another port"
+    )]
     AddressInUse {
         /// Where.
         address: SocketAddr,
@@ -72,7 +74,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// The address is not loopback.
-    #[error("refusing to listen on {address}: this server has a single administrator's token and serves loopback only; use 127.0.0.1 or [::1]")]
+    #[error(
+        "refusing to listen on {address}: this server has a single administrator's token and serves loopback only; use 127.0.0.1 or [::1]"
+    )]
     NotLoopback {
         /// Where.
         address: SocketAddr,
@@ -137,21 +141,30 @@ pub struct ServerHandle {
 /// When an address cannot be listened on or the server's own objects cannot be made.
 pub async fn start(config: ServerConfig) -> Result<ServerHandle, StartError> {
     let certificates = Certificates::issue()?;
-    let token = config.token.unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
+    let token = config
+        .token
+        .unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
     let http = listen(config.http).await?;
     let https = listen(config.https).await?;
-    let address = |listener: &Option<TcpListener>| listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let address =
+        |listener: &Option<TcpListener>| listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let (http_address, https_address) = (address(&http), address(&https));
 
     let api = Arc::new(Api::new(token.clone(), certificates.ca_pem));
-    let port = https_address.or(http_address).map_or(443, |address| address.port());
+    let port = https_address
+        .or(http_address)
+        .map_or(443, |address| address.port());
     bootstrap::populate(&api, port).map_err(|status| StartError::Bootstrap(status.to_string()))?;
 
     let chain = Arc::new(Chain::new(Arc::clone(&api), config.faults));
     let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(cleanup::run(Arc::clone(&api)));
     tasks.spawn(expiry::run(api));
-    let connections = Connections { chain: Arc::clone(&chain), closing: closing.clone(), tasks: tasks.clone() };
+    let connections = Connections {
+        chain: Arc::clone(&chain),
+        closing: closing.clone(),
+        tasks: tasks.clone(),
+    };
     if let Some(listener) = http {
         tasks.spawn(connections.clone().accept(listener, None));
     }
@@ -160,7 +173,15 @@ pub async fn start(config: ServerConfig) -> Result<ServerHandle, StartError> {
     }
     chain.health.set_started();
     let (http, https) = (http_address, https_address);
-    Ok(ServerHandle { chain, token, http, https, drain_timeout: config.drain_timeout, closing, tasks })
+    Ok(ServerHandle {
+        chain,
+        token,
+        http,
+        https,
+        drain_timeout: config.drain_timeout,
+        closing,
+        tasks,
+    })
 }
 
 async fn listen(address: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
@@ -215,7 +236,12 @@ impl ServerHandle {
     /// # Errors
     /// When the server does not listen so, or the file cannot be written.
     pub fn write_kubeconfig(&self, path: &Path, scheme: Scheme) -> io::Result<()> {
-        let not_listening = || io::Error::new(io::ErrorKind::NotConnected, format!("the server does not listen for {scheme:?}"));
+        let not_listening = || {
+            io::Error::new(
+                io::ErrorKind::NotConnected,
+                format!("the server does not listen for {scheme:?}"),
+            )
+        };
         kubeconfig::write(path, &self.kubeconfig(scheme).ok_or_else(not_listening)?)
     }
 
@@ -232,7 +258,10 @@ impl ServerHandle {
         self.closing.cancel();
         self.chain.api.draining.cancel();
         self.tasks.close();
-        if tokio::time::timeout(self.drain_timeout, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(self.drain_timeout, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some connections did not finish in time and are cut");
         }
     }
@@ -286,7 +315,10 @@ impl Connections {
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new());
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1000);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(1000);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let served = tokio::select! {

@@ -43,7 +43,12 @@ struct Content {
 
 impl Status {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Content { code, reason, message: message.into(), ..Content::default() }))
+        Self(Box::new(Content {
+            code,
+            reason,
+            message: message.into(),
+            ..Content::default()
+        }))
     }
 
     fn about(mut self, spec: &ResourceSpec, name: &str) -> Self {
@@ -59,7 +64,11 @@ impl Status {
     }
 
     pub(crate) fn with_cause(mut self, reason: &str, field: &str, message: impl Into<String>) -> Self {
-        self.0.causes.push(Cause { reason: reason.to_owned(), message: message.into(), field: field.to_owned() });
+        self.0.causes.push(Cause {
+            reason: reason.to_owned(),
+            message: message.into(),
+            field: field.to_owned(),
+        });
         self
     }
 
@@ -81,22 +90,39 @@ impl Status {
 
     /// 403 from a disruption budget that cannot be right.
     pub(crate) fn budget_forbids(name: &str, why: &str) -> Self {
-        Self::new(403, "Forbidden", format!("poddisruptionbudgets.policy \"{name}\" is forbidden: {why}"))
+        Self::new(
+            403,
+            "Forbidden",
+            format!("poddisruptionbudgets.policy \"{name}\" is forbidden: {why}"),
+        )
     }
 
     /// 404 for one object.
     pub(crate) fn not_found(spec: &ResourceSpec, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} \"{name}\" not found", spec.group_resource())).about(spec, name)
+        Self::new(
+            404,
+            "NotFound",
+            format!("{} \"{name}\" not found", spec.group_resource()),
+        )
+        .about(spec, name)
     }
 
     /// 404 for a path that nothing serves.
     pub(crate) fn unknown_route() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource")
+        Self::new(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
     }
 
     /// 405.
     pub(crate) fn method_not_allowed() -> Self {
-        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        Self::new(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        )
     }
 
     /// 406.
@@ -107,7 +133,12 @@ impl Status {
 
     /// 409: the name is taken.
     pub(crate) fn already_exists(spec: &ResourceSpec, name: &str) -> Self {
-        Self::new(409, "AlreadyExists", format!("{} \"{name}\" already exists", spec.group_resource())).about(spec, name)
+        Self::new(
+            409,
+            "AlreadyExists",
+            format!("{} \"{name}\" already exists", spec.group_resource()),
+        )
+        .about(spec, name)
     }
 
     /// 409: eight generated names were all taken.
@@ -117,7 +148,10 @@ impl Status {
 
     /// 409: something stands in the way.
     pub(crate) fn conflict(spec: &ResourceSpec, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", spec.group_resource());
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            spec.group_resource()
+        );
         Self::new(409, "Conflict", message).about(spec, name)
     }
 
@@ -131,13 +165,18 @@ impl Status {
 
     /// 409: the resource version is not the stored one.
     pub(crate) fn modified(spec: &ResourceSpec, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(spec, name, why)
     }
 
     /// 409 that nothing but a test asked for.
     pub(crate) fn injected_conflict() -> Self {
-        Self::new(409, "Conflict", "injected fault: please apply your changes to the latest version and try again")
+        Self::new(
+            409,
+            "Conflict",
+            "injected fault: please apply your changes to the latest version and try again",
+        )
     }
 
     /// 410 for a list or page at a revision that is gone.
@@ -153,13 +192,18 @@ impl Status {
 
     /// 413.
     pub(crate) fn too_large(limit: usize) -> Self {
-        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
+        Self::new(
+            413,
+            "RequestEntityTooLarge",
+            format!("Request entity too large: limit is {limit}"),
+        )
     }
 
     /// 415.
     pub(crate) fn unsupported_media_type(accepted: &str) -> Self {
-        let message =
-            format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {accepted}"
+        );
         Self::new(415, "UnsupportedMediaType", message)
     }
 
@@ -180,12 +224,25 @@ impl Status {
     }
 
     /// 422 for one field, without a kind in `types::validation`.
-    pub(crate) fn invalid_field(spec: &ResourceSpec, name: &str, cause: &str, field: &str, message: &str) -> Self {
+    pub(crate) fn invalid_field(
+        spec: &ResourceSpec,
+        name: &str,
+        cause: &str,
+        field: &str,
+        message: &str,
+    ) -> Self {
         Self::invalid_named(&spec.group, &spec.kind, name, cause, field, message)
     }
 
     /// 422 for one field of an object that is not the resource's own.
-    pub(crate) fn invalid_named(group: &str, kind: &str, name: &str, cause: &str, field: &str, message: &str) -> Self {
+    pub(crate) fn invalid_named(
+        group: &str,
+        kind: &str,
+        name: &str,
+        cause: &str,
+        field: &str,
+        message: &str,
+    ) -> Self {
         let dot = if group.is_empty() { "" } else { "." };
         let text = format!("{kind}{dot}{group} \"{name}\" is invalid: {field}: {message}");
         let mut status = Self::new(422, "Invalid", text);
@@ -214,7 +271,11 @@ impl Status {
     /// 429.
     pub(crate) fn too_many_requests(message: &str, seconds: u32) -> Self {
         let status = Self::new(429, "TooManyRequests", message);
-        if seconds == 0 { status } else { status.retry_after(seconds) }
+        if seconds == 0 {
+            status
+        } else {
+            status.retry_after(seconds)
+        }
     }
 
     /// 500.
@@ -235,7 +296,11 @@ impl Status {
 
     /// 504: the body did not arrive in time.
     pub(crate) fn timeout() -> Self {
-        Self::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout")
+        Self::new(
+            504,
+            "Timeout",
+            "Timeout: request did not complete within the allotted timeout",
+        )
     }
 
     /// 504: the revision asked for lies in the future.
@@ -248,15 +313,15 @@ impl Status {
 
     /// 410 as the last frame of a watch.
     pub(crate) fn too_old_for_watch(wanted: u64, oldest: u64) -> Self {
-        Self::new(410, "Expired", format!("too old resource version: {wanted} ({oldest})"))
+        Self::new(
+            410,
+            "Expired",
+            format!("too old resource version: {wanted} ({oldest})"),
+        )
     }
 
     pub(crate) fn code(&self) -> u16 {
         self.0.code
-    }
-
-    pub(crate) fn message(&self) -> &str {
-        &self.0.message
     }
 
     /// The `v1.Status` object.
@@ -283,7 +348,11 @@ impl Status {
     fn details(&self) -> serde_json::Map<String, Value> {
         let content = &self.0;
         let mut details = serde_json::Map::new();
-        for (key, text) in [("name", &content.name), ("group", &content.group), ("kind", &content.kind)] {
+        for (key, text) in [
+            ("name", &content.name),
+            ("group", &content.group),
+            ("kind", &content.kind),
+        ] {
             if !text.is_empty() {
                 details.insert(key.to_owned(), text.as_str().into());
             }
@@ -300,10 +369,15 @@ impl Status {
     /// The HTTP response.
     pub(crate) fn into_response(self) -> http::Response<Body> {
         let mut response = http::Response::new(Body::full(Bytes::from(self.to_value().to_string())));
-        *response.status_mut() = StatusCode::from_u16(self.0.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.status_mut() =
+            StatusCode::from_u16(self.0.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seconds) = self.0.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -7,19 +7,19 @@
 //! they were computed from. Content lives in memory; whoever makes it durable replaces
 //! this file and nothing else.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use crate::history::{Change, Event, History, TooOld};
 use crate::object::{Draft, Key, Revision, Stored};
 use crate::subscription::{Interest, Queue, Subscription};
+use crate::watchers::Watchers;
 
 /// The store.
 #[derive(Debug, Default)]
@@ -32,7 +32,11 @@ impl Store {
     /// A new collection. `trigger` names the selectable field by which watchers of
     /// single values are woken selectively.
     pub(crate) fn collection(&self, trigger: Option<&'static str>) -> Arc<Collection> {
-        Arc::new(Collection { revision: Arc::clone(&self.revision), trigger, state: RwLock::new(State::new()) })
+        Arc::new(Collection {
+            revision: Arc::clone(&self.revision),
+            trigger,
+            state: RwLock::new(State::new()),
+        })
     }
 
     /// The newest revision.
@@ -46,7 +50,10 @@ impl Store {
         let mut checkpoints = self.checkpoints.lock();
         checkpoints.push_back((now, self.revision()));
         // One checkpoint beyond the age is needed to answer for the age itself.
-        while checkpoints.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= keep) {
+        while checkpoints
+            .get(1)
+            .is_some_and(|(at, _)| now.duration_since(*at) >= keep)
+        {
             checkpoints.pop_front();
         }
     }
@@ -55,7 +62,11 @@ impl Store {
     pub(crate) fn revision_before(&self, age: Duration) -> Revision {
         let now = Instant::now();
         let checkpoints = self.checkpoints.lock();
-        checkpoints.iter().rev().find(|(at, _)| now.duration_since(*at) >= age).map_or(0, |(_, revision)| *revision)
+        checkpoints
+            .iter()
+            .rev()
+            .find(|(at, _)| now.duration_since(*at) >= age)
+            .map_or(0, |(_, revision)| *revision)
     }
 }
 
@@ -111,7 +122,11 @@ struct State {
 
 impl State {
     fn new() -> Self {
-        Self { objects: BTreeMap::new(), history: History::new(), watchers: Watchers::default() }
+        Self {
+            objects: BTreeMap::new(),
+            history: History::new(),
+            watchers: Watchers::default(),
+        }
     }
 }
 
@@ -131,9 +146,16 @@ impl Collection {
     }
 
     /// All objects of a namespace (`None`: of all) that pass, and the revision they are from.
-    pub(crate) fn list(&self, namespace: Option<&str>, filter: &dyn Fn(&Stored) -> bool) -> (Vec<Arc<Stored>>, Revision) {
+    pub(crate) fn list(
+        &self,
+        namespace: Option<&str>,
+        filter: &dyn Fn(&Stored) -> bool,
+    ) -> (Vec<Arc<Stored>>, Revision) {
         let state = self.state.read();
-        let items = scope(&state.objects, namespace, None).filter(|object| filter(object)).cloned().collect();
+        let items = scope(&state.objects, namespace, None)
+            .filter(|object| filter(object))
+            .cloned()
+            .collect();
         (items, self.newest())
     }
 
@@ -141,11 +163,19 @@ impl Collection {
     pub(crate) fn page(&self, query: PageQuery<'_>) -> Result<Page, TooOld> {
         let state = self.state.read();
         let Some(revision) = query.at else {
-            return Ok(cut(scope(&state.objects, query.namespace, query.after), self.newest(), query));
+            return Ok(cut(
+                scope(&state.objects, query.namespace, query.after),
+                self.newest(),
+                query,
+            ));
         };
         let past = state.history.undo(revision)?;
         if past.is_empty() {
-            return Ok(cut(scope(&state.objects, query.namespace, query.after), revision, query));
+            return Ok(cut(
+                scope(&state.objects, query.namespace, query.after),
+                revision,
+                query,
+            ));
         }
         let mut objects = BTreeMap::new();
         for object in scope(&state.objects, query.namespace, query.after) {
@@ -157,7 +187,11 @@ impl Collection {
                 None => objects.remove(&key),
             };
         }
-        Ok(cut(scope(&objects, query.namespace, query.after), revision, query))
+        Ok(cut(
+            scope(&objects, query.namespace, query.after),
+            revision,
+            query,
+        ))
     }
 
     /// Adds an object.
@@ -175,7 +209,11 @@ impl Collection {
     /// Replaces an object that is still at the expected revision.
     pub(crate) fn replace(&self, key: &Key, expected: Revision, draft: &Draft) -> Result<Arc<Stored>, Raced> {
         let mut state = self.state.write();
-        let slot = state.objects.get_mut(key).filter(|object| object.revision() == expected).ok_or(Raced)?;
+        let slot = state
+            .objects
+            .get_mut(key)
+            .filter(|object| object.revision() == expected)
+            .ok_or(Raced)?;
         let object = Arc::new(draft.at(key.clone(), self.advance()));
         let previous = std::mem::replace(slot, Arc::clone(&object));
         self.publish(&mut state, Change::Modified, Arc::clone(&object), Some(previous));
@@ -186,7 +224,11 @@ impl Collection {
     /// under the revision of the removal.
     pub(crate) fn remove(&self, key: &Key, expected: Revision) -> Result<Arc<Stored>, Raced> {
         let mut state = self.state.write();
-        if state.objects.get(key).is_none_or(|object| object.revision() != expected) {
+        if state
+            .objects
+            .get(key)
+            .is_none_or(|object| object.revision() != expected)
+        {
             return Err(Raced);
         }
         let previous = state.objects.remove(key).ok_or(Raced)?;
@@ -196,10 +238,17 @@ impl Collection {
     }
 
     /// Events after a revision.
-    pub(crate) fn watch_from(self: &Arc<Self>, interest: Interest, revision: Revision) -> Result<Subscription, TooOld> {
+    pub(crate) fn watch_from(
+        self: &Arc<Self>,
+        interest: Interest,
+        revision: Revision,
+    ) -> Result<Subscription, TooOld> {
         let mut state = self.state.write();
         let replay = state.history.since(revision)?;
-        let replay = replay.filter(|event| interest.covers(event, self.trigger)).cloned().collect();
+        let replay = replay
+            .filter(|event| interest.covers(event, self.trigger))
+            .cloned()
+            .collect();
         Ok(self.subscribe(&mut state, interest, replay))
     }
 
@@ -217,7 +266,11 @@ impl Collection {
         let mut state = self.state.write();
         let items = scope(&state.objects, namespace, None).cloned().collect();
         let revision = self.newest();
-        (items, revision, self.subscribe(&mut state, interest, VecDeque::new()))
+        (
+            items,
+            revision,
+            self.subscribe(&mut state, interest, VecDeque::new()),
+        )
     }
 
     /// The newest revision, if the condition holds while no write to this collection runs.
@@ -272,66 +325,23 @@ fn scope<'a>(
         .map(|(_, object)| object)
 }
 
-fn cut<'a>(mut objects: impl Iterator<Item = &'a Arc<Stored>>, revision: Revision, query: PageQuery<'_>) -> Page {
+fn cut<'a>(
+    mut objects: impl Iterator<Item = &'a Arc<Stored>>,
+    revision: Revision,
+    query: PageQuery<'_>,
+) -> Page {
     let matching = objects.by_ref().filter(|object| (query.filter)(object));
     let items: Vec<_> = matching.take(query.limit).cloned().collect();
-    let remaining = if items.len() == query.limit { objects.count() as u64 } else { 0 };
-    Page { items, revision, more: remaining > 0, remaining }
-}
-
-/// Who is to be told of a write, by what they are interested in.
-#[derive(Debug, Default)]
-struct Watchers {
-    all: Vec<Arc<Queue>>,
-    by_namespace: HashMap<SmolStr, Vec<Arc<Queue>>>,
-    by_name: HashMap<SmolStr, Vec<Arc<Queue>>>,
-    by_trigger: HashMap<SmolStr, Vec<Arc<Queue>>>,
-}
-
-impl Watchers {
-    fn index(&mut self, interest: &Interest) -> Option<(&mut HashMap<SmolStr, Vec<Arc<Queue>>>, SmolStr)> {
-        match interest {
-            Interest::All => None,
-            Interest::Namespace(namespace) => Some((&mut self.by_namespace, namespace.clone())),
-            Interest::Name(name) => Some((&mut self.by_name, name.clone())),
-            Interest::Trigger(value) => Some((&mut self.by_trigger, value.clone())),
-        }
-    }
-
-    fn add(&mut self, interest: &Interest, queue: Arc<Queue>) {
-        match self.index(interest) {
-            Some((index, value)) => index.entry(value).or_default().push(queue),
-            None => self.all.push(queue),
-        }
-    }
-
-    fn remove(&mut self, interest: &Interest, queue: &Arc<Queue>) {
-        let Some((index, value)) = self.index(interest) else {
-            self.all.retain(|other| !Arc::ptr_eq(other, queue));
-            return;
-        };
-        let Some(queues) = index.get_mut(&value) else { return };
-        queues.retain(|other| !Arc::ptr_eq(other, queue));
-        if queues.is_empty() {
-            index.remove(&value);
-        }
-    }
-
-    fn notify(&self, event: &Arc<Event>, trigger: Option<&'static str>) {
-        let key = event.object.key();
-        let push = |queues: Option<&Vec<Arc<Queue>>>| queues.into_iter().flatten().for_each(|queue| queue.push(event));
-        push(Some(&self.all));
-        push(self.by_namespace.get(&key.namespace));
-        push(self.by_name.get(&key.name));
-        if self.by_trigger.is_empty() {
-            return;
-        }
-        let value = |object: &Stored| trigger.and_then(|field| object.field(field).map(SmolStr::from));
-        let (now, before) = (value(&event.object), event.previous.as_deref().and_then(value));
-        push(now.as_ref().and_then(|value| self.by_trigger.get(value)));
-        if before != now {
-            push(before.as_ref().and_then(|value| self.by_trigger.get(value)));
-        }
+    let remaining = if items.len() == query.limit {
+        objects.count() as u64
+    } else {
+        0
+    };
+    Page {
+        items,
+        revision,
+        more: remaining > 0,
+        remaining,
     }
 }
 

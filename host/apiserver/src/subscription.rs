@@ -64,7 +64,12 @@ struct QueueState {
 impl Queue {
     pub(crate) fn new(replay: VecDeque<Arc<Event>>) -> Arc<Self> {
         let limit = replay.len() + BACKLOG;
-        Arc::new(Self(Mutex::new(QueueState { events: replay, limit, lagged: false, waker: None })))
+        Arc::new(Self(Mutex::new(QueueState {
+            events: replay,
+            limit,
+            lagged: false,
+            waker: None,
+        })))
     }
 
     pub(crate) fn push(&self, event: &Arc<Event>) {
@@ -97,11 +102,19 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(collection: Arc<Collection>, interest: Interest, queue: Arc<Queue>) -> Self {
-        Self { collection, interest, queue }
+        Self {
+            collection,
+            interest,
+            queue,
+        }
     }
 
     /// The next events in order, as many as there are up to `limit`.
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>, limit: usize) -> Poll<Result<Vec<Arc<Event>>, Lagged>> {
+    pub(crate) fn poll_next(
+        &self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<Vec<Arc<Event>>, Lagged>> {
         let mut state = self.queue.0.lock();
         if state.lagged {
             return Poll::Ready(Err(Lagged));

@@ -52,7 +52,9 @@ pub(crate) fn handle(api: &Api, request: &Request<'_>) -> Result<Response, Statu
     let updated = match request.verb {
         Verb::Patch => patch::apply(api, request, part, dry_run)?,
         _ => match replace(api, request, part, dry_run) {
-            Err(status) if status.code() == 404 && part == Part::Main && creates_on_update(request) && !dry_run => {
+            Err(status)
+                if status.code() == 404 && part == Part::Main && creates_on_update(request) && !dry_run =>
+            {
                 let stored = create::insert(api, &request.resource, decode::object(request)?)?;
                 return respond::object(request, StatusCode::CREATED, &stored);
             }
@@ -77,15 +79,24 @@ pub(crate) fn answer(request: &Request<'_>, updated: Updated) -> Result<Response
 fn replace(api: &Api, request: &Request<'_>, part: Part, dry_run: bool) -> Result<Updated, Status> {
     let object = decode::object(request)?;
     let spec = request.spec();
-    let unconditional = request.resource.custom.is_none() && strategy::allow_unconditional_update(&spec.group, &spec.kind);
+    let unconditional =
+        request.resource.custom.is_none() && strategy::allow_unconditional_update(&spec.group, &spec.kind);
     if matches!(meta::text(&object, "resourceVersion"), "" | "0") && !unconditional {
         // A missing object is reported first: only then may a missing version matter.
         existing(&request.resource, &request.key())?;
         let message = "Invalid value: 0: must be specified for an update";
         let field = "metadata.resourceVersion";
-        return Err(Status::invalid_field(spec, &request.path.name, "FieldValueInvalid", field, message));
+        return Err(Status::invalid_field(
+            spec,
+            &request.path.name,
+            "FieldValueInvalid",
+            field,
+            message,
+        ));
     }
-    change(api, &request.resource, &request.key(), part, dry_run, |_| Ok(object.clone()))
+    change(api, &request.resource, &request.key(), part, dry_run, |_| {
+        Ok(object.clone())
+    })
 }
 
 /// The object as stored, or 404.
@@ -137,7 +148,12 @@ fn after_update(api: &Api, resource: &Arc<Resource>, stored: &Stored) {
 }
 
 /// Checks the preconditions that a body carries and keeps what only the server may set.
-fn reconcile_metadata(resource: &Resource, stored: &Stored, old: &Value, new: &mut Value) -> Result<(), Status> {
+fn reconcile_metadata(
+    resource: &Resource,
+    stored: &Stored,
+    old: &Value,
+    new: &mut Value,
+) -> Result<(), Status> {
     let (spec, name) = (&resource.spec, stored.key().name.as_str());
     let version = meta::text(new, "resourceVersion");
     if !matches!(version, "" | "0") && version.parse() != Ok(stored.revision()) {
@@ -145,20 +161,43 @@ fn reconcile_metadata(resource: &Resource, stored: &Stored, old: &Value, new: &m
     }
     let uid = meta::text(new, "uid");
     if !uid.is_empty() && uid != stored.uid() {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", stored.uid());
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            stored.uid()
+        );
         return Err(Status::conflict(spec, name, &why));
     }
     for field in ["name", "namespace"] {
         if meta::text(new, field) != meta::text(old, field) {
-            let message = format!("Invalid value: \"{}\": field is immutable", meta::text(new, field));
+            let message = format!(
+                "Invalid value: \"{}\": field is immutable",
+                meta::text(new, field)
+            );
             let path = format!("metadata.{field}");
-            return Err(Status::invalid_field(spec, name, "FieldValueInvalid", &path, &message));
+            return Err(Status::invalid_field(
+                spec,
+                name,
+                "FieldValueInvalid",
+                &path,
+                &message,
+            ));
         }
     }
-    let kept = ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"];
+    let kept = [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "selfLink",
+    ];
     let old = meta::metadata(old);
     for field in kept {
-        meta::set(new, field, old.and_then(|old| old.get(field)).cloned().unwrap_or_default());
+        meta::set(
+            new,
+            field,
+            old.and_then(|old| old.get(field)).cloned().unwrap_or_default(),
+        );
     }
     meta::set(new, "resourceVersion", stored.revision().to_string());
     Ok(())
@@ -181,5 +220,9 @@ fn prepare(resource: &Resource, part: Part, new: &mut Value, old: &Value) -> Res
         }
     }
     let errors = validation::update(group, kind, new, old);
-    if errors.is_empty() { Ok(()) } else { Err(Status::invalid(spec, meta::text(new, "name"), &errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid(spec, meta::text(new, "name"), &errors))
+    }
 }

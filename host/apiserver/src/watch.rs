@@ -50,11 +50,19 @@ pub(crate) async fn handle(api: &Api, request: &Request<'_>) -> Result<Response,
     let options = options(request)?;
     let selection = Selection::of(request)?;
     let representation = respond::negotiate(request.headers, request.query)?;
-    let collection = request.resource.collection().ok_or_else(Status::method_not_allowed)?;
+    let collection = request
+        .resource
+        .collection()
+        .ok_or_else(Status::method_not_allowed)?;
     let interest = interest(request, &selection, collection.trigger());
     let from_now = options.initial_events.unwrap_or(options.version.is_none());
     let version = options.version.filter(|_| !from_now);
-    let mut frames = Frames::new(Arc::clone(&request.resource), selection, request.scope(), representation);
+    let mut frames = Frames::new(
+        Arc::clone(&request.resource),
+        selection,
+        request.scope(),
+        representation,
+    );
     let subscription = match version {
         Some(version) => match collection.watch_from(interest, version) {
             Ok(subscription) => subscription,
@@ -73,12 +81,17 @@ pub(crate) async fn handle(api: &Api, request: &Request<'_>) -> Result<Response,
             subscription
         }
     };
-    Ok(respond::json_body(StatusCode::OK, Body::watch(WatchBody::new(api, &options, subscription, frames))))
+    Ok(respond::json_body(
+        StatusCode::OK,
+        Body::watch(WatchBody::new(api, &options, subscription, frames)),
+    ))
 }
 
 fn options(request: &Request<'_>) -> Result<Options, Status> {
     let query = request.query;
-    let initial_events = query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
+    let initial_events = query
+        .get("sendInitialEvents")
+        .map(|_| query.flag("sendInitialEvents"));
     match (initial_events, query.get("resourceVersionMatch").as_deref()) {
         (None, None) | (Some(_), Some("NotOlderThan")) => {}
         (Some(_), _) => {
@@ -92,13 +105,24 @@ fn options(request: &Request<'_>) -> Result<Options, Status> {
     }
     let version = match query.get("resourceVersion").as_deref() {
         None | Some("0") => None,
-        Some(text) => {
-            Some(text.parse().map_err(|_| Status::bad_request(format!("Invalid value: \"{text}\": not a resource version")))?)
-        }
+        Some(text) => Some(text.parse().map_err(|_| {
+            Status::bad_request(format!("Invalid value: \"{text}\": not a resource version"))
+        })?),
     };
-    let seconds = query.get("timeoutSeconds").and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
-    let timeout = seconds.map_or_else(|| MIN_TIMEOUT.mul_f64(rand::rng().random_range(1.0..2.0)), Duration::from_secs);
-    Ok(Options { version, bookmarks: query.flag("allowWatchBookmarks"), initial_events, timeout })
+    let seconds = query
+        .get("timeoutSeconds")
+        .and_then(|text| text.parse().ok())
+        .filter(|seconds| *seconds > 0);
+    let timeout = seconds.map_or_else(
+        || MIN_TIMEOUT.mul_f64(rand::rng().random_range(1.0..2.0)),
+        Duration::from_secs,
+    );
+    Ok(Options {
+        version,
+        bookmarks: query.flag("allowWatchBookmarks"),
+        initial_events,
+        timeout,
+    })
 }
 
 fn interest(request: &Request<'_>, selection: &Selection, trigger: Option<&str>) -> Interest {
@@ -141,13 +165,28 @@ struct Frames {
 }
 
 impl Frames {
-    fn new(resource: Arc<Resource>, selection: Selection, namespace: Option<&str>, representation: Representation) -> Self {
+    fn new(
+        resource: Arc<Resource>,
+        selection: Selection,
+        namespace: Option<&str>,
+        representation: Representation,
+    ) -> Self {
         let namespace = namespace.map(str::to_owned);
-        Self { resource, selection, namespace, representation, columns_sent: false, out: BytesMut::new() }
+        Self {
+            resource,
+            selection,
+            namespace,
+            representation,
+            columns_sent: false,
+            out: BytesMut::new(),
+        }
     }
 
     fn selects(&self, stored: &Stored) -> bool {
-        self.namespace.as_deref().is_none_or(|namespace| stored.key().namespace == namespace) && self.selection.matches(stored)
+        self.namespace
+            .as_deref()
+            .is_none_or(|namespace| stored.key().namespace == namespace)
+            && self.selection.matches(stored)
     }
 
     fn initial(&mut self, stored: &Stored) {
@@ -159,7 +198,10 @@ impl Frames {
     /// Writes an event as this watcher sees it: entering the selection is an addition,
     /// leaving it a deletion of what was selected.
     fn event(&mut self, event: &Event) {
-        let before = event.previous.as_deref().is_some_and(|object| self.selects(object));
+        let before = event
+            .previous
+            .as_deref()
+            .is_some_and(|object| self.selects(object));
         let now = event.change != Change::Deleted && self.selects(&event.object);
         match (before, now) {
             (false, true) => self.write("ADDED", &event.object),
@@ -263,7 +305,9 @@ impl WatchBody {
         Self {
             frames,
             subscription,
-            bookmark: options.bookmarks.then(|| Box::pin(tokio::time::sleep_until(first))),
+            bookmark: options
+                .bookmarks
+                .then(|| Box::pin(tokio::time::sleep_until(first))),
             last_bookmark,
             deadline: Box::pin(tokio::time::sleep_until(deadline)),
             draining: Box::pin(api.draining.clone().cancelled_owned()),
@@ -278,7 +322,8 @@ impl WatchBody {
         if let Some(chunk) = self.frames.take() {
             return Poll::Ready(Some(chunk));
         }
-        let over = self.ended || self.deadline.poll_unpin(cx).is_ready() || self.draining.poll_unpin(cx).is_ready();
+        let over =
+            self.ended || self.deadline.poll_unpin(cx).is_ready() || self.draining.poll_unpin(cx).is_ready();
         if over { Poll::Ready(None) } else { Poll::Pending }
     }
 
@@ -307,7 +352,9 @@ impl WatchBody {
                 self.bookmark = None;
                 return;
             }
-            timer.as_mut().reset((now + BOOKMARK_PERIOD).min(self.last_bookmark));
+            timer
+                .as_mut()
+                .reset((now + BOOKMARK_PERIOD).min(self.last_bookmark));
         }
     }
 }

@@ -6,11 +6,21 @@ use crate::object::Head;
 use crate::types::selectors::Fields;
 
 fn draft(text: &str) -> Draft {
-    Draft::encode(&Head::new("v1", "ConfigMap"), &json!({"metadata": {}, "data": text}), Fields::new())
+    Draft::encode(
+        &Head::new("v1", "ConfigMap"),
+        &json!({"metadata": {}, "data": text}),
+        Fields::new(),
+    )
 }
 
 fn query(at: Option<Revision>, after: Option<&Key>, limit: usize) -> PageQuery<'_> {
-    PageQuery { namespace: None, after, limit, at, filter: &|_| true }
+    PageQuery {
+        namespace: None,
+        after,
+        limit,
+        at,
+        filter: &|_| true,
+    }
 }
 
 /// What a step of the model does.
@@ -46,7 +56,10 @@ fn apply(collection: &Collection, step: &Step, text: &str) {
 type Snapshot = BTreeMap<Key, Revision>;
 
 fn snapshot(items: &[Arc<Stored>]) -> Snapshot {
-    items.iter().map(|item| (item.key().clone(), item.revision())).collect()
+    items
+        .iter()
+        .map(|item| (item.key().clone(), item.revision()))
+        .collect()
 }
 
 proptest! {
@@ -73,7 +86,9 @@ fn read_in_pages(collection: &Collection, revision: Revision, limit: usize) -> S
     let mut all = Snapshot::new();
     let mut after: Option<Key> = None;
     loop {
-        let page = collection.page(query(Some(revision), after.as_ref(), limit)).unwrap();
+        let page = collection
+            .page(query(Some(revision), after.as_ref(), limit))
+            .unwrap();
         assert_eq!(page.revision, revision);
         all.extend(snapshot(&page.items));
         if !page.more {
@@ -85,7 +100,9 @@ fn read_in_pages(collection: &Collection, revision: Revision, limit: usize) -> S
 
 fn replay(collection: &Arc<Collection>, from: Revision, mut state: Snapshot) -> Snapshot {
     let subscription = collection.watch_from(Interest::All, from).unwrap();
-    let Some(Ok(events)) = futures::FutureExt::now_or_never(subscription.next()) else { return state };
+    let Some(Ok(events)) = futures::FutureExt::now_or_never(subscription.next()) else {
+        return state;
+    };
     let mut last = from;
     for event in events {
         assert!(event.revision() > last, "events come in order and none twice");
@@ -108,10 +125,19 @@ fn a_write_that_lost_the_race_changes_nothing() {
     let first = collection.insert(key.clone(), &draft("1")).unwrap();
     assert_eq!(collection.insert(key.clone(), &draft("2")).unwrap_err(), Occupied);
     let second = collection.replace(&key, first.revision(), &draft("2")).unwrap();
-    assert_eq!(collection.replace(&key, first.revision(), &draft("3")).unwrap_err(), Raced);
+    assert_eq!(
+        collection
+            .replace(&key, first.revision(), &draft("3"))
+            .unwrap_err(),
+        Raced
+    );
     assert_eq!(collection.remove(&key, first.revision()).unwrap_err(), Raced);
     assert_eq!(collection.get(&key).unwrap().revision(), second.revision());
-    assert_eq!(store.revision(), second.revision(), "a lost race takes no revision");
+    assert_eq!(
+        store.revision(),
+        second.revision(),
+        "a lost race takes no revision"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +147,9 @@ async fn ages_are_told_from_checkpoints() {
     let keep = Duration::from_secs(300);
     store.checkpoint(keep);
     for minute in 0..10 {
-        collection.insert(Key::new("n", &minute.to_string()), &draft("x")).unwrap();
+        collection
+            .insert(Key::new("n", &minute.to_string()), &draft("x"))
+            .unwrap();
         tokio::time::advance(Duration::from_secs(60)).await;
         store.checkpoint(keep);
     }
@@ -139,8 +167,13 @@ fn watchers_are_woken_only_for_what_they_want() {
     collection.insert(Key::new("mine", "a"), &draft("1")).unwrap();
     collection.insert(Key::new("other", "b"), &draft("1")).unwrap();
     let names = |subscription: &Subscription| {
-        let events = futures::FutureExt::now_or_never(subscription.next()).unwrap().unwrap();
-        events.iter().map(|event| event.object.key().to_string()).collect::<Vec<_>>()
+        let events = futures::FutureExt::now_or_never(subscription.next())
+            .unwrap()
+            .unwrap();
+        events
+            .iter()
+            .map(|event| event.object.key().to_string())
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&mine), ["mine/a"]);
     assert_eq!(names(&named), ["other/b"]);
@@ -153,7 +186,9 @@ fn a_watcher_that_falls_behind_is_cut_off() {
     let collection = store.collection(None);
     let slow = collection.watch_now(Interest::All);
     for number in 0..=16 * 1024 {
-        collection.insert(Key::new("n", &number.to_string()), &draft("1")).unwrap();
+        collection
+            .insert(Key::new("n", &number.to_string()), &draft("1"))
+            .unwrap();
     }
     assert!(futures::FutureExt::now_or_never(slow.next()).unwrap().is_err());
 }
