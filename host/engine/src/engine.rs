@@ -114,7 +114,9 @@ impl Engine {
         std::future::poll_fn(|context| -> Poll<T> {
             let _running = self.0.ticker.enter();
             meter.resume();
-            future.as_mut().poll(context)
+            let poll = future.as_mut().poll(context);
+            meter.pause();
+            poll
         })
         .await
     }

@@ -156,18 +156,20 @@ impl Exports {
         indices: &ExportIndices,
     ) -> wasmtime::Result<Self> {
         let mut context = store.as_context_mut();
+        let observe = indices
+            .observe
+            .map(|index| instance.get_typed_func(&mut context, index))
+            .transpose()?;
+        let keys_for = indices
+            .keys_for
+            .map(|index| instance.get_typed_func(&mut context, index))
+            .transpose()?;
         Ok(Self {
-            describe: instance.get_typed_func(&mut context, &indices.describe)?,
-            start: instance.get_typed_func(&mut context, &indices.start)?,
-            sync_handler: instance.get_typed_func(&mut context, &indices.sync_handler)?,
-            observe: match &indices.observe {
-                Some(index) => Some(instance.get_typed_func(&mut context, index)?),
-                None => None,
-            },
-            keys_for: match &indices.keys_for {
-                Some(index) => Some(instance.get_typed_func(&mut context, index)?),
-                None => None,
-            },
+            describe: instance.get_typed_func(&mut context, indices.describe)?,
+            start: instance.get_typed_func(&mut context, indices.start)?,
+            sync_handler: instance.get_typed_func(&mut context, indices.sync_handler)?,
+            observe,
+            keys_for,
         })
     }
 }

@@ -57,6 +57,13 @@ impl CpuMeter {
         }
     }
 
+    /// The poll is over.
+    pub(crate) fn pause(&self) {
+        if self.in_stretch.load(Ordering::Relaxed) {
+            self.spend_until(thread_cpu_nanos());
+        }
+    }
+
     /// The guest did something that ends a stretch.
     pub(crate) fn progress(&self) {
         self.in_stretch.store(false, Ordering::Relaxed);
@@ -68,17 +75,22 @@ impl CpuMeter {
     }
 
     fn tick_at(&self, now_nanos: u64) -> Result<Tick, CpuExceeded> {
-        let mark_nanos = self.mark_nanos.swap(now_nanos, Ordering::Relaxed);
         if !self.in_stretch.swap(true, Ordering::Relaxed) {
             self.spent_nanos.store(0, Ordering::Relaxed);
+            self.mark_nanos.store(now_nanos, Ordering::Relaxed);
             return Ok(Tick::First);
         }
-        let passed_nanos = now_nanos.saturating_sub(mark_nanos);
-        let spent_nanos = self.spent_nanos.fetch_add(passed_nanos, Ordering::Relaxed) + passed_nanos;
-        if Duration::from_nanos(spent_nanos) > self.budget {
+        if self.spend_until(now_nanos) > self.budget {
             return Err(CpuExceeded { budget: self.budget });
         }
         Ok(Tick::Yield)
+    }
+
+    /// Counts the time since the last mark. Returns what is spent so far.
+    fn spend_until(&self, now_nanos: u64) -> Duration {
+        let mark_nanos = self.mark_nanos.swap(now_nanos, Ordering::Relaxed);
+        let passed_nanos = now_nanos.saturating_sub(mark_nanos);
+        Duration::from_nanos(self.spent_nanos.fetch_add(passed_nanos, Ordering::Relaxed) + passed_nanos)
     }
 }
 
