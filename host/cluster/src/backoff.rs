@@ -19,13 +19,19 @@ pub(crate) struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { next: INITIAL, last: None }
+        Self {
+            next: INITIAL,
+            last: None,
+        }
     }
 }
 
 impl Backoff {
     pub(crate) fn next(&mut self, now: Instant) -> Duration {
-        if self.last.is_some_and(|last| now.duration_since(last) > RESET_AFTER) {
+        if self
+            .last
+            .is_some_and(|last| now.duration_since(last) > RESET_AFTER)
+        {
             self.next = INITIAL;
         }
         self.last = Some(now);

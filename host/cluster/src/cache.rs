@@ -92,9 +92,10 @@ impl Cache {
     pub fn presence(&self, key: &ObjectKey, uid: &str) -> Presence {
         let store = self.store.read();
         match store.get(key).map(|stored| &stored.meta) {
-            Some(meta) if uid.is_empty() || meta.uid == uid => {
-                Presence::Present { revision: meta.resource_version, deleting: meta.deleting }
-            }
+            Some(meta) if uid.is_empty() || meta.uid == uid => Presence::Present {
+                revision: meta.resource_version,
+                deleting: meta.deleting,
+            },
             _ => Presence::Absent,
         }
     }

@@ -24,7 +24,8 @@ use windlass_core::api_error::{ApiError, ApiErrorKind};
 pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// What carries requests: a connection pool, or a service in the same process.
-pub(crate) type Transport = BoxCloneSyncService<http::Request<Full<Bytes>>, http::Response<ResponseBody>, BoxError>;
+pub(crate) type Transport =
+    BoxCloneSyncService<http::Request<Full<Bytes>>, http::Response<ResponseBody>, BoxError>;
 
 /// How long a request may take from its first byte to the last byte of its answer, a
 /// little above the limit of 60 s that API servers set themselves.
@@ -123,12 +124,29 @@ impl ApiClient {
         B::Error: Into<BoxError>,
     {
         let transport = boxed_transport(service);
-        Self::new(transport, http::Uri::from_static("http://in-process"), user_agent, DEFAULT_REQUEST_TIMEOUT)
+        Self::new(
+            transport,
+            http::Uri::from_static("http://in-process"),
+            user_agent,
+            DEFAULT_REQUEST_TIMEOUT,
+        )
     }
 
-    pub(crate) fn new(transport: Transport, address: http::Uri, user_agent: &str, request_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        transport: Transport,
+        address: http::Uri,
+        user_agent: &str,
+        request_timeout: Duration,
+    ) -> Self {
         let user_agent = HeaderValue::from_str(user_agent).unwrap_or(HeaderValue::from_static("windlass"));
-        Self { shared: Arc::new(Shared { transport, address, user_agent, request_timeout }) }
+        Self {
+            shared: Arc::new(Shared {
+                transport,
+                address,
+                user_agent,
+                request_timeout,
+            }),
+        }
     }
 
     /// Where the server is, for messages.
@@ -178,7 +196,10 @@ impl ApiClient {
         let exchange = async {
             let (parts, body) = self.send(get_request(path, accept)?).await?.into_parts();
             if parts.status.as_u16() < 400 {
-                return Ok(ByteStream { body, client: self.clone() });
+                return Ok(ByteStream {
+                    body,
+                    client: self.clone(),
+                });
             }
             let body = self.read(body).await?;
             Err(refusal(&parts, &body))
@@ -197,14 +218,27 @@ impl ApiClient {
     ) -> Result<http::Response<ResponseBody>, TransportError> {
         let (mut parts, body) = request.into_parts();
         parts.uri = self.absolute(&parts.uri)?;
-        parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        parts.headers.entry(USER_AGENT).or_insert_with(|| self.shared.user_agent.clone());
+        parts
+            .headers
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        parts
+            .headers
+            .entry(USER_AGENT)
+            .or_insert_with(|| self.shared.user_agent.clone());
         let request = http::Request::from_parts(parts, Full::new(body));
-        self.shared.transport.clone().oneshot(request).await.map_err(|error| self.classify(error.as_ref()))
+        self.shared
+            .transport
+            .clone()
+            .oneshot(request)
+            .await
+            .map_err(|error| self.classify(error.as_ref()))
     }
 
     fn timed_out(&self) -> TransportError {
-        TransportError::Timeout { address: self.address(), limit: self.shared.request_timeout }
+        TransportError::Timeout {
+            address: self.address(),
+            limit: self.shared.request_timeout,
+        }
     }
 
     async fn read(&self, body: ResponseBody) -> Result<Bytes, TransportError> {
@@ -215,13 +249,18 @@ impl ApiClient {
     }
 
     fn lost(&self, error: &(dyn std::error::Error + 'static)) -> TransportError {
-        TransportError::Lost { address: self.address(), cause: innermost(error).to_string() }
+        TransportError::Lost {
+            address: self.address(),
+            cause: innermost(error).to_string(),
+        }
     }
 
     /// Joins the server's address, which may have a path of its own, with a request's.
     fn absolute(&self, relative: &http::Uri) -> Result<http::Uri, http::Error> {
         let address = self.shared.address.clone().into_parts();
-        let path = relative.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let path = relative
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
         let prefix = self.shared.address.path().trim_end_matches('/');
         let mut uri = http::Uri::builder();
         if let Some(scheme) = address.scheme {
@@ -230,14 +269,19 @@ impl ApiClient {
         if let Some(authority) = address.authority {
             uri = uri.authority(authority);
         }
-        if prefix.is_empty() { uri.path_and_query(path).build() } else { uri.path_and_query(format!("{prefix}{path}")).build() }
+        if prefix.is_empty() {
+            uri.path_and_query(path).build()
+        } else {
+            uri.path_and_query(format!("{prefix}{path}")).build()
+        }
     }
 
     fn classify(&self, error: &(dyn std::error::Error + 'static)) -> TransportError {
         let address = self.address();
         let cause = innermost(error).to_string();
-        let connecting = find::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect());
-        let tls = find::<std::io::Error>(error).is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData);
+        let connecting =
+            find::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect());
+        let tls = find::<std::io::Error>(error).is_some_and(is_tls);
         match (connecting, tls) {
             (true, true) => TransportError::Tls { address, cause },
             (true, false) => TransportError::Unreachable { address, cause },
@@ -281,17 +325,25 @@ where
     B::Error: Into<BoxError>,
 {
     let service = service
-        .map_response(|response: http::Response<B>| response.map(|body| body.map_err(Into::into).boxed_unsync()))
+        .map_response(|response: http::Response<B>| {
+            response.map(|body| body.map_err(Into::into).boxed_unsync())
+        })
         .map_err(Into::into);
     BoxCloneSyncService::new(service)
 }
 
 fn get_request(path: &str, accept: &'static str) -> Result<http::Request<Bytes>, TransportError> {
-    Ok(http::Request::get(path).header(http::header::ACCEPT, accept).body(Bytes::new())?)
+    Ok(http::Request::get(path)
+        .header(http::header::ACCEPT, accept)
+        .body(Bytes::new())?)
 }
 
 fn refusal(parts: &http::response::Parts, body: &[u8]) -> RequestError {
-    RequestError::Refused(ApiError::from_response(parts.status.as_u16(), body, retry_after_seconds(&parts.headers)))
+    RequestError::Refused(ApiError::from_response(
+        parts.status.as_u16(),
+        body,
+        retry_after_seconds(&parts.headers),
+    ))
 }
 
 fn retry_after_seconds(headers: &HeaderMap) -> Option<u64> {
@@ -300,7 +352,18 @@ fn retry_after_seconds(headers: &HeaderMap) -> Option<u64> {
 
 /// The end of an error's chain of sources, which names the cause in plain words.
 fn innermost<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
-    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error)
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .unwrap_or(error)
+}
+
+/// TLS errors travel as invalid data, sometimes inside another I/O error, which hides
+/// them from the chain of sources.
+fn is_tls(error: &std::io::Error) -> bool {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<std::io::Error>());
+    error.kind() == std::io::ErrorKind::InvalidData || inner.is_some_and(is_tls)
 }
 
 fn find<'e, E: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e E> {

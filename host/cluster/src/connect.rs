@@ -58,7 +58,9 @@ pub enum ConnectError {
     #[error("no cluster configured: {0}; pass --kubeconfig, set KUBECONFIG, or run inside a cluster")]
     NoConfig(String),
     /// The configuration does not make a client.
-    #[error("cannot set up a client for {address}: {detail}; check the certificates and credentials in the kubeconfig")]
+    #[error(
+        "cannot set up a client for {address}: {detail}; check the certificates and credentials in the kubeconfig"
+    )]
     Client {
         /// The server.
         address: String,
@@ -66,7 +68,9 @@ pub enum ConnectError {
         detail: String,
     },
     /// Nothing listens there.
-    #[error("cannot reach the API server at {address}: {detail}; check that it runs and that the address is right")]
+    #[error(
+        "cannot reach the API server at {address}: {detail}; check that it runs and that the address is right"
+    )]
     Unreachable {
         /// The server.
         address: String,
@@ -138,17 +142,27 @@ impl ApiClient {
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_connect_timeout(config.connect_timeout);
-        let connector = config.rustls_https_connector_with_connector(connector).map_err(wrong)?;
+        let connector = config
+            .rustls_https_connector_with_connector(connector)
+            .map_err(wrong)?;
         let pool = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector);
         let extra_headers = config.extra_headers_layer().map_err(wrong)?;
-        let service = ServiceBuilder::new().layer(extra_headers).map_err(BoxError::from).service(pool);
+        let service = ServiceBuilder::new()
+            .layer(extra_headers)
+            .map_err(BoxError::from)
+            .service(pool);
         let transport = match config.auth_layer().map_err(wrong)? {
             Some(auth) => boxed_transport(auth.layer(service)),
             None => boxed_transport(service),
         };
-        Ok(Self::new(transport, config.cluster_url.clone(), &options.user_agent, options.request_timeout))
+        Ok(Self::new(
+            transport,
+            config.cluster_url.clone(),
+            &options.user_agent,
+            options.request_timeout,
+        ))
     }
 
     /// Asks the server for its version, to tell early and in plain words why it cannot be used.
@@ -165,30 +179,54 @@ impl ApiClient {
             Err(error) => Err(error),
         };
         match answer {
-            Ok(body) => serde_json::from_slice(&body)
-                .map_err(|error| ConnectError::Unexpected { address, detail: format!("/version: {error}") }),
-            Err(RequestError::Transport(TransportError::Tls { cause, .. })) => {
-                Err(ConnectError::Tls { address, detail: cause })
-            }
+            Ok(body) => serde_json::from_slice(&body).map_err(|error| ConnectError::Unexpected {
+                address,
+                detail: format!("/version: {error}"),
+            }),
+            Err(RequestError::Transport(TransportError::Tls { cause, .. })) => Err(ConnectError::Tls {
+                address,
+                detail: cause,
+            }),
             Err(RequestError::Transport(TransportError::Unreachable { cause, .. })) => {
-                Err(ConnectError::Unreachable { address, detail: cause })
+                Err(ConnectError::Unreachable {
+                    address,
+                    detail: cause,
+                })
             }
-            Err(RequestError::Transport(error)) => Err(ConnectError::Unreachable { address, detail: error.to_string() }),
+            Err(RequestError::Transport(error)) => Err(ConnectError::Unreachable {
+                address,
+                detail: error.to_string(),
+            }),
             Err(RequestError::Refused(error)) if error.kind == ApiErrorKind::Forbidden => {
-                Err(ConnectError::Credentials { address, code: error.code, detail: error.message })
+                Err(ConnectError::Credentials {
+                    address,
+                    code: error.code,
+                    detail: error.message,
+                })
             }
-            Err(RequestError::Refused(error)) => Err(ConnectError::Unexpected { address, detail: error.message }),
+            Err(RequestError::Refused(error)) => Err(ConnectError::Unexpected {
+                address,
+                detail: error.message,
+            }),
         }
     }
 }
 
 /// The named kubeconfig, or what the environment offers.
 async fn load(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Config, ConnectError> {
-    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
     if let Some(path) = kubeconfig {
-        let wrong = |source| ConnectError::Kubeconfig { path: path.to_owned(), source: Box::new(source) };
+        let wrong = |source| ConnectError::Kubeconfig {
+            path: path.to_owned(),
+            source: Box::new(source),
+        };
         let file = Kubeconfig::read_from(path).map_err(wrong)?;
-        return kube::Config::from_custom_kubeconfig(file, &options).await.map_err(wrong);
+        return kube::Config::from_custom_kubeconfig(file, &options)
+            .await
+            .map_err(wrong);
     }
     match kube::Config::from_kubeconfig(&options).await {
         Ok(config) => Ok(config),

@@ -32,7 +32,12 @@ pub(crate) enum Verdict {
     /// Create an object for it.
     Create { message: String, memory: MemoryKey },
     /// Count it in the object that stands for it.
-    Patch { name: String, count: u32, message: String, memory: MemoryKey },
+    Patch {
+        name: String,
+        count: u32,
+        message: String,
+        memory: MemoryKey,
+    },
 }
 
 /// Names what the correlator remembers of an event.
@@ -73,16 +78,11 @@ struct Written {
 }
 
 /// See the module's documentation.
+#[derive(Default)]
 pub(crate) struct Correlator {
     tokens: Remembered<(SmolStr, ObjectReference), Tokens>,
     similar: Remembered<About, Similar>,
     written: Remembered<MemoryKey, Written>,
-}
-
-impl Default for Correlator {
-    fn default() -> Self {
-        Self { tokens: Remembered::default(), similar: Remembered::default(), written: Remembered::default() }
-    }
 }
 
 impl Correlator {
@@ -97,12 +97,24 @@ impl Correlator {
             reason: event.reason.clone(),
             action: event.action.clone(),
         };
-        if event.action.is_empty() { self.count(about, event, now) } else { self.series(about, event, now) }
+        if event.action.is_empty() {
+            self.count(about, event, now)
+        } else {
+            self.series(about, event, now)
+        }
     }
 
     /// The object of this event was written under this name.
     pub(crate) fn created(&mut self, memory: MemoryKey, name: String, now: Instant) {
-        self.written.insert(memory, Written { name, count: 1, pending: false, last: now });
+        self.written.insert(
+            memory,
+            Written {
+                name,
+                count: 1,
+                pending: false,
+                last: now,
+            },
+        );
     }
 
     /// The object of this event is there no more.
@@ -116,7 +128,11 @@ impl Correlator {
         self.written.retain(|memory, written| {
             let over = memory.is_series() && now.duration_since(written.last) >= SERIES_WINDOW;
             if over && written.pending {
-                finished.push((memory.about.regarding.clone(), written.name.clone(), written.count));
+                finished.push((
+                    memory.about.regarding.clone(),
+                    written.name.clone(),
+                    written.count,
+                ));
             }
             !over
         });
@@ -126,8 +142,15 @@ impl Correlator {
     /// Core `v1`: similar events are combined, equal ones counted, a flood is cut.
     fn count(&mut self, about: About, event: &Event, now: Instant) -> Verdict {
         let combined = self.is_combined(&about, &event.message, now);
-        let message = if combined { format!("{COMBINED}{}", event.message) } else { event.message.clone() };
-        let memory = MemoryKey { about, message: (!combined).then(|| event.message.clone()) };
+        let message = if combined {
+            format!("{COMBINED}{}", event.message)
+        } else {
+            event.message.clone()
+        };
+        let memory = MemoryKey {
+            about,
+            message: (!combined).then(|| event.message.clone()),
+        };
         if !self.has_token(&memory.about, now) {
             return Verdict::Drop;
         }
@@ -136,7 +159,12 @@ impl Correlator {
             Some(written) => {
                 written.count += 1;
                 written.last = now;
-                Verdict::Patch { name: written.name.clone(), count: written.count, message, memory }
+                Verdict::Patch {
+                    name: written.name.clone(),
+                    count: written.count,
+                    message,
+                    memory,
+                }
             }
         }
     }
@@ -146,7 +174,10 @@ impl Correlator {
     fn series(&mut self, about: About, event: &Event, now: Instant) -> Verdict {
         let memory = MemoryKey { about, message: None };
         let Some(written) = self.written.get(&memory) else {
-            return Verdict::Create { message: event.message.clone(), memory };
+            return Verdict::Create {
+                message: event.message.clone(),
+                memory,
+            };
         };
         written.count += 1;
         written.last = now;
@@ -154,11 +185,19 @@ impl Correlator {
             written.pending = true;
             return Verdict::Drop;
         }
-        Verdict::Patch { name: written.name.clone(), count: written.count, message: event.message.clone(), memory }
+        Verdict::Patch {
+            name: written.name.clone(),
+            count: written.count,
+            message: event.message.clone(),
+            memory,
+        }
     }
 
     fn is_combined(&mut self, about: &About, message: &str, now: Instant) -> bool {
-        let fresh = || Similar { messages: HashSet::new(), last: now };
+        let fresh = || Similar {
+            messages: HashSet::new(),
+            last: now,
+        };
         let similar = self.similar.get_or_insert_with(about, fresh);
         if now.duration_since(similar.last) > SIMILAR_WINDOW {
             similar.messages.clear();
@@ -177,7 +216,10 @@ impl Correlator {
 
     fn has_token(&mut self, about: &About, now: Instant) -> bool {
         let key = (about.source.clone(), about.regarding.clone());
-        let tokens = self.tokens.get_or_insert_with(&key, || Tokens { left: SPAM_BURST, refilled: now });
+        let tokens = self.tokens.get_or_insert_with(&key, || Tokens {
+            left: SPAM_BURST,
+            refilled: now,
+        });
         let refills = now.duration_since(tokens.refilled).as_secs() / SPAM_REFILL.as_secs();
         let refills = u32::try_from(refills).unwrap_or(u32::MAX);
         tokens.refilled += SPAM_REFILL.saturating_mul(refills);
@@ -203,7 +245,10 @@ struct Remembered<K, V> {
 
 impl<K, V> Default for Remembered<K, V> {
     fn default() -> Self {
-        Self { young: HashMap::new(), old: HashMap::new() }
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+        }
     }
 }
 
@@ -220,7 +265,9 @@ impl<K: Hash + Eq + Clone, V> Remembered<K, V> {
         if self.young.len() >= REMEMBERED / 2 && !self.young.contains_key(key) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.entry(key.clone()).or_insert_with(|| known.unwrap_or_else(make))
+        self.young
+            .entry(key.clone())
+            .or_insert_with(|| known.unwrap_or_else(make))
     }
 
     fn insert(&mut self, key: K, value: V) {
@@ -247,7 +294,11 @@ mod tests {
 
     fn event(message: &str, action: &str) -> Event {
         Event {
-            regarding: ObjectReference { kind: "Pod".into(), name: "p".into(), ..ObjectReference::default() },
+            regarding: ObjectReference {
+                kind: "Pod".into(),
+                name: "p".into(),
+                ..ObjectReference::default()
+            },
             event_type: EventType::Normal,
             reason: "Because".into(),
             message: message.into(),
@@ -262,14 +313,18 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            Self { correlator: Correlator::default(), now: Instant::now() }
+            Self {
+                correlator: Correlator::default(),
+                now: Instant::now(),
+            }
         }
 
         /// Correlates an event and pretends that what is to be created was.
         fn feed(&mut self, event: &Event) -> Verdict {
             let verdict = self.correlator.correlate(&"me".into(), event, self.now);
             if let Verdict::Create { memory, message } = &verdict {
-                self.correlator.created(memory.clone(), format!("name of {message}"), self.now);
+                self.correlator
+                    .created(memory.clone(), format!("name of {message}"), self.now);
             }
             verdict
         }
@@ -279,7 +334,9 @@ mod tests {
     async fn equal_events_are_counted_in_one_object() {
         let mut fixture = Fixture::new();
         assert!(matches!(fixture.feed(&event("a", "")), Verdict::Create { .. }));
-        let Verdict::Patch { name, count: 2, .. } = fixture.feed(&event("a", "")) else { panic!("not counted") };
+        let Verdict::Patch { name, count: 2, .. } = fixture.feed(&event("a", "")) else {
+            panic!("not counted")
+        };
         assert_eq!(name, "name of a");
         let mut newer = event("a", "");
         newer.regarding.resource_version = "7".into();
@@ -290,11 +347,21 @@ mod tests {
     async fn the_tenth_similar_event_stands_for_all_that_follow() {
         let mut fixture = Fixture::new();
         for number in 0..9 {
-            assert!(matches!(fixture.feed(&event(&number.to_string(), "")), Verdict::Create { .. }));
+            assert!(matches!(
+                fixture.feed(&event(&number.to_string(), "")),
+                Verdict::Create { .. }
+            ));
         }
-        let Verdict::Create { message, .. } = fixture.feed(&event("9", "")) else { panic!("not created") };
+        let Verdict::Create { message, .. } = fixture.feed(&event("9", "")) else {
+            panic!("not created")
+        };
         assert_eq!(message, "(combined from similar events): 9");
-        let Verdict::Patch { message, count: 2, .. } = fixture.feed(&event("10", "")) else { panic!("not counted") };
+        let Verdict::Patch {
+            message, count: 2, ..
+        } = fixture.feed(&event("10", ""))
+        else {
+            panic!("not counted")
+        };
         assert_eq!(message, "(combined from similar events): 10");
         fixture.now += Duration::from_secs(601);
         assert!(matches!(fixture.feed(&event("11", "")), Verdict::Create { message, .. } if message == "11"));
@@ -303,7 +370,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_about_one_object_is_cut_after_its_burst() {
         let mut fixture = Fixture::new();
-        let passed = (0..40).filter(|_| fixture.feed(&event("a", "")) != Verdict::Drop).count();
+        let passed = (0..40)
+            .filter(|_| fixture.feed(&event("a", "")) != Verdict::Drop)
+            .count();
         assert_eq!(passed, 25);
         fixture.now += SPAM_REFILL;
         assert_ne!(fixture.feed(&event("a", "")), Verdict::Drop);
@@ -313,14 +382,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_series_is_written_when_it_starts_and_when_it_is_over() {
         let mut fixture = Fixture::new();
-        assert!(matches!(fixture.feed(&event("a", "Binding")), Verdict::Create { .. }));
-        assert!(matches!(fixture.feed(&event("b", "Binding")), Verdict::Patch { count: 2, .. }));
+        assert!(matches!(
+            fixture.feed(&event("a", "Binding")),
+            Verdict::Create { .. }
+        ));
+        assert!(matches!(
+            fixture.feed(&event("b", "Binding")),
+            Verdict::Patch { count: 2, .. }
+        ));
         assert_eq!(fixture.feed(&event("c", "Binding")), Verdict::Drop);
         assert!(fixture.correlator.finish_series(fixture.now).is_empty());
         let over = fixture.correlator.finish_series(fixture.now + SERIES_WINDOW);
         assert_eq!(over.len(), 1);
         assert_eq!((over[0].1.as_str(), over[0].2), ("name of a", 3));
-        assert!(matches!(fixture.feed(&event("d", "Binding")), Verdict::Create { .. }));
+        assert!(matches!(
+            fixture.feed(&event("d", "Binding")),
+            Verdict::Create { .. }
+        ));
     }
 
     #[tokio::test(start_paused = true)]
@@ -333,7 +411,10 @@ mod tests {
             fixture.feed(&other);
             if number % 1000 == 0 {
                 fixture.now += SPAM_REFILL;
-                assert!(matches!(fixture.feed(&event("a", "")), Verdict::Patch { .. }), "{number}");
+                assert!(
+                    matches!(fixture.feed(&event("a", "")), Verdict::Patch { .. }),
+                    "{number}"
+                );
             }
         }
         assert!(fixture.correlator.written.young.len() + fixture.correlator.written.old.len() <= REMEMBERED);

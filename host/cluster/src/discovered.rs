@@ -48,19 +48,32 @@ pub(crate) struct Followed {
 impl DiscoveredWatch {
     pub(crate) fn new(wants: Attachment, except: Vec<SmolStr>) -> Self {
         wants.queue.expect_sync();
-        Self { wants, except: except.into_iter().collect(), attached: HashMap::new(), settled: false }
+        Self {
+            wants,
+            except: except.into_iter().collect(),
+            attached: HashMap::new(),
+            settled: false,
+        }
     }
 
     fn wanted<'r>(&self, deletable: &'r [ResourceInfo]) -> HashSet<&'r Resource> {
         let name = |resource: &Resource| SmolStr::from(format!("{}/{}", resource.group, resource.plural));
-        deletable.iter().map(|info| &info.resource).filter(|resource| !self.except.contains(&name(resource))).collect()
+        deletable
+            .iter()
+            .map(|info| &info.resource)
+            .filter(|resource| !self.except.contains(&name(resource)))
+            .collect()
     }
 
     /// Watches exactly these.
     fn reconcile(&mut self, shared: &Shared, deletable: &[ResourceInfo]) {
         let wanted = self.wanted(deletable);
-        let gone: Vec<Resource> =
-            self.attached.keys().filter(|resource| !wanted.contains(resource)).cloned().collect();
+        let gone: Vec<Resource> = self
+            .attached
+            .keys()
+            .filter(|resource| !wanted.contains(resource))
+            .cloned()
+            .collect();
         for resource in gone {
             info!(%resource, "no longer served, watch ended");
             self.leave(shared, &resource, Leaving::Resource);
@@ -91,8 +104,9 @@ impl Shared {
         followed.last_id += 1;
         let id = followed.last_id;
         followed.watches.insert(id, watch);
-        followed.look.notify_one();
-        if followed.task.is_none() {
+        if followed.task.is_some() {
+            followed.look.notify_one();
+        } else {
             let stop = self.stop_token();
             followed.task = Some(stop.clone());
             self.spawn(stop, follow(Arc::clone(self), Arc::clone(&followed.look)));
@@ -103,7 +117,9 @@ impl Shared {
     /// Ends a watch, and the task with the last.
     pub(crate) fn unfollow(&self, id: u64) {
         let mut followed = self.followed.lock();
-        let Some(mut watch) = followed.watches.remove(&id) else { return };
+        let Some(mut watch) = followed.watches.remove(&id) else {
+            return;
+        };
         let resources: Vec<Resource> = watch.attached.keys().cloned().collect();
         for resource in resources {
             watch.leave(self, &resource, Leaving::Subscriber);
@@ -173,12 +189,19 @@ impl Definitions {
             patience: Patience::UntilFailure,
         };
         let (_, id) = shared.attach(&resource, wants);
-        self.watch = Some(DefinitionsWatch { queue, shared: Arc::clone(shared), resource, id });
+        self.watch = Some(DefinitionsWatch {
+            queue,
+            shared: Arc::clone(shared),
+            resource,
+            id,
+        });
     }
 
     /// Resolves when a definition changed after the present ones were read.
     async fn changed(&self) {
-        let Some(watch) = &self.watch else { return std::future::pending().await };
+        let Some(watch) = &self.watch else {
+            return std::future::pending().await;
+        };
         loop {
             let had_synced = watch.queue.has_synced();
             let batches = watch.queue.next().await;

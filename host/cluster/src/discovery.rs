@@ -45,7 +45,11 @@ impl DiscoveryCache {
     /// Knows nothing before the first [`DiscoveryCache::refresh`].
     #[must_use]
     pub fn new(client: ApiClient) -> Self {
-        Self { client: Some(client), known: ArcSwap::default(), last_refresh: Mutex::default() }
+        Self {
+            client: Some(client),
+            known: ArcSwap::default(),
+            last_refresh: Mutex::default(),
+        }
     }
 
     /// Knows these, with all verbs, and never asks a server.
@@ -54,10 +58,17 @@ impl DiscoveryCache {
         let version = |info: ResourceInfo| GroupVersion {
             group: info.resource.group.clone(),
             version: info.resource.version.clone(),
-            resources: Some(vec![Served { info, deletable: true }]),
+            resources: Some(vec![Served {
+                info,
+                deletable: true,
+            }]),
         };
         let known = Known::new(resources.into_iter().map(version).collect());
-        Self { client: None, known: ArcSwap::from_pointee(known), last_refresh: Mutex::default() }
+        Self {
+            client: None,
+            known: ArcSwap::from_pointee(known),
+            last_refresh: Mutex::default(),
+        }
     }
 
     /// Asks the server.
@@ -119,7 +130,11 @@ impl DiscoveryCache {
 
 impl Discovery for DiscoveryCache {
     fn resolve(&self, group: &str, version: &str, kind: &str) -> Option<ResourceInfo> {
-        self.known.load().by_kind.get(&(group.into(), version.into(), kind.into())).cloned()
+        self.known
+            .load()
+            .by_kind
+            .get(&(group.into(), version.into(), kind.into()))
+            .cloned()
     }
 }
 
@@ -128,12 +143,17 @@ impl Known {
         let mut known = Self::default();
         for version in &versions {
             for Served { info, deletable } in version.resources.iter().flatten() {
-                let Resource { group, version, plural } = &info.resource;
+                let Resource {
+                    group,
+                    version,
+                    plural,
+                } = &info.resource;
                 let kind = (group.clone(), version.clone(), info.kind.clone());
                 known.by_resource.insert(info.resource.clone(), info.clone());
                 known.by_kind.entry(kind).or_insert_with(|| info.clone());
                 // Versions come in the order of preference.
-                let same = |other: &ResourceInfo| other.resource.group == *group && other.resource.plural == *plural;
+                let same =
+                    |other: &ResourceInfo| other.resource.group == *group && other.resource.plural == *plural;
                 if *deletable && !known.deletable.iter().any(same) {
                     known.deletable.push(info.clone());
                 }
@@ -152,7 +172,10 @@ impl GroupVersion {
         }
         warn!(group = %self.group, version = %self.version, "discovery of this group failed, keeping what was known");
         let same = |other: &&Self| other.group == self.group && other.version == self.version;
-        self.resources = previous.iter().find(same).and_then(|known| known.resources.clone());
+        self.resources = previous
+            .iter()
+            .find(same)
+            .and_then(|known| known.resources.clone());
     }
 }
 

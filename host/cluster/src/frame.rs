@@ -50,7 +50,11 @@ impl<'a> Page<'a> {
             _ => cursor.skip_value(),
         })?;
         cursor.end()?;
-        if is_list { Ok(page) } else { Err(FrameError::Shape("list without metadata")) }
+        if is_list {
+            Ok(page)
+        } else {
+            Err(FrameError::Shape("list without metadata"))
+        }
     }
 
     fn metadata(&mut self, cursor: &mut Cursor<'a>, key: &[u8]) -> Result<(), Malformed> {
@@ -117,7 +121,10 @@ fn object_version(object: &[u8]) -> Result<u64, Malformed> {
 
 /// A resource version as a number, as clients may compare it since Kubernetes 1.35.
 fn version(cursor: &mut Cursor<'_>) -> Result<u64, Malformed> {
-    Ok(cursor.optional_string()?.and_then(|text| text.parse().ok()).unwrap_or(0))
+    Ok(cursor
+        .optional_string()?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0))
 }
 
 fn status(object: &[u8]) -> Result<ApiError, Malformed> {
@@ -125,7 +132,10 @@ fn status(object: &[u8]) -> Result<ApiError, Malformed> {
     Cursor::new(object).members(|cursor, key| {
         let value = cursor.value()?;
         if key == b"code" {
-            code = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(500);
+            code = std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(500);
         }
         Ok(())
     })?;
@@ -186,9 +196,21 @@ mod tests {
                 "items":[{"metadata":{"name":"a"}}, {"metadata":{"name":"b"}}]}"#,
         )
         .unwrap();
-        assert_eq!((page.resource_version, page.continue_token.as_ref(), page.items.len()), (7, "abc", 2));
+        assert_eq!(
+            (
+                page.resource_version,
+                page.continue_token.as_ref(),
+                page.items.len()
+            ),
+            (7, "abc", 2)
+        );
         assert_eq!(page.items[1], br#"{"metadata":{"name":"b"}}"#);
-        assert!(Page::parse(br#"{"metadata":{},"items":null}"#).unwrap().items.is_empty());
+        assert!(
+            Page::parse(br#"{"metadata":{},"items":null}"#)
+                .unwrap()
+                .items
+                .is_empty()
+        );
         assert!(Page::parse(br#"{"items":[]}"#).is_err());
         assert!(Page::parse(br#"{"metadata":{},"items":[{"a":}]}"#).is_err());
         assert!(Page::parse(b"\xff").is_err());
@@ -196,14 +218,30 @@ mod tests {
 
     #[test]
     fn frames_are_told_apart_whatever_the_order_of_their_members() {
-        assert!(matches!(Frame::parse(br#"{"object":{"a":1},"type":"ADDED"}"#), Ok(Frame::Stored(br#"{"a":1}"#))));
-        assert!(matches!(Frame::parse(br#"{"type":"DELETED","object":{}}"#), Ok(Frame::Deleted(b"{}"))));
+        assert!(matches!(
+            Frame::parse(br#"{"object":{"a":1},"type":"ADDED"}"#),
+            Ok(Frame::Stored(br#"{"a":1}"#))
+        ));
+        assert!(matches!(
+            Frame::parse(br#"{"type":"DELETED","object":{}}"#),
+            Ok(Frame::Deleted(b"{}"))
+        ));
         let bookmark = br#"{"type":"BOOKMARK","object":{"kind":"Pod","metadata":{"resourceVersion":"12"}}}"#;
         assert!(matches!(Frame::parse(bookmark), Ok(Frame::Bookmark(12))));
         let error = br#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#;
-        let Ok(Frame::Error(error)) = Frame::parse(error) else { panic!("no error frame") };
-        assert_eq!((error.kind, error.message.as_str()), (ApiErrorKind::Gone, "too old"));
-        for line in ["{\"type\":\"ADDED\"}", "{\"type\":\"NEW\",\"object\":{}}", "{\"type\":\"ADDED\",\"object\":{}", "nonsense"] {
+        let Ok(Frame::Error(error)) = Frame::parse(error) else {
+            panic!("no error frame")
+        };
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ApiErrorKind::Gone, "too old")
+        );
+        for line in [
+            "{\"type\":\"ADDED\"}",
+            "{\"type\":\"NEW\",\"object\":{}}",
+            "{\"type\":\"ADDED\",\"object\":{}",
+            "nonsense",
+        ] {
             assert!(Frame::parse(line.as_bytes()).is_err(), "{line}");
         }
     }

@@ -24,7 +24,9 @@ impl Postings {
     }
 
     fn remove(&mut self, value: &str, slot: Slot) {
-        let Some(slots) = self.by_value.get_mut(value) else { return };
+        let Some(slots) = self.by_value.get_mut(value) else {
+            return;
+        };
         slots.remove(&slot);
         if slots.is_empty() {
             self.by_value.remove(value);
@@ -58,7 +60,10 @@ struct PathIndex {
 
 impl Indexes {
     pub(crate) fn path(&self, path: &str) -> Option<&Postings> {
-        self.paths.iter().find(|index| index.path == path).map(|index| &index.postings)
+        self.paths
+            .iter()
+            .find(|index| index.path == path)
+            .map(|index| &index.postings)
     }
 
     /// Adds an index; nothing if it exists. The caller files what is cached already.
@@ -66,7 +71,11 @@ impl Indexes {
         if self.path(path).is_some() {
             return false;
         }
-        self.paths.push(PathIndex { path: path.into(), postings: Postings::default(), values: HashMap::new() });
+        self.paths.push(PathIndex {
+            path: path.into(),
+            postings: Postings::default(),
+            values: HashMap::new(),
+        });
         true
     }
 
@@ -178,7 +187,13 @@ mod tests {
         assert_eq!(scalar_at(body, "spec.nodeName").unwrap(), "n1");
         assert_eq!(scalar_at(body, "spec.replicas").unwrap(), "3");
         assert_eq!(scalar_at(body, "spec.on").unwrap(), "true");
-        for path in ["spec", "spec.none", "spec.list", "spec.missing", "spec.nodeName.x"] {
+        for path in [
+            "spec",
+            "spec.none",
+            "spec.list",
+            "spec.missing",
+            "spec.nodeName.x",
+        ] {
             assert_eq!(scalar_at(body, path), None, "{path}");
         }
     }

@@ -147,7 +147,11 @@ impl Informer {
     /// The resource as discovery describes it; known before anything is cached.
     pub(crate) fn source(&self) -> Arc<ResourceInfo> {
         Arc::clone(self.source.get_or_init(|| {
-            Arc::new(ResourceInfo { resource: self.resource.clone(), kind: SmolStr::default(), namespaced: true })
+            Arc::new(ResourceInfo {
+                resource: self.resource.clone(),
+                kind: SmolStr::default(),
+                namespaced: true,
+            })
         }))
     }
 
@@ -180,7 +184,16 @@ impl Informer {
 
     /// Resolves when the cache has to hold more of each object than it does.
     pub(crate) async fn view_changed(&self) {
-        self.view_changed.notified().await;
+        // A notification may be left from an attachment that the last list satisfied.
+        while self
+            .hub
+            .lock()
+            .attached
+            .iter()
+            .all(|attached| attached.state == Delivery::Live)
+        {
+            self.view_changed.notified().await;
+        }
     }
 
     /// Adds a subscriber, which gets the present content as soon as it holds what the
@@ -193,8 +206,16 @@ impl Informer {
         let mut hub = self.hub.lock();
         hub.last_id += 1;
         let id = hub.last_id;
-        let mut attached = Attached { id, wants, state: Delivery::Waiting };
-        if hub.listed.as_ref().is_some_and(|listed| covers(listed, &attached.wants)) {
+        let mut attached = Attached {
+            id,
+            wants,
+            state: Delivery::Waiting,
+        };
+        if hub
+            .listed
+            .as_ref()
+            .is_some_and(|listed| covers(listed, &attached.wants))
+        {
             self.go_live(&mut attached);
         } else {
             self.view_changed.notify_one();
@@ -208,7 +229,11 @@ impl Informer {
         let mut hub = self.hub.lock();
         let Some(attached) = hub.take(id) else { return };
         if attached.state == Delivery::Live {
-            let gone = self.cache.snapshot().into_iter().map(|stored| Change::new(DeltaKind::Deleted, stored));
+            let gone = self
+                .cache
+                .snapshot()
+                .into_iter()
+                .map(|stored| Change::new(DeltaKind::Deleted, stored));
             self.send_selected(&attached, gone);
         }
         attached.finish_waiting();
@@ -238,9 +263,20 @@ impl Informer {
     }
 
     /// Caches an object and tells who wants to know.
-    pub(crate) fn store(self: &Arc<Self>, meta: ObjectMeta, body: &[u8], same_version: SameVersion, initial: bool) {
+    pub(crate) fn store(
+        self: &Arc<Self>,
+        meta: ObjectMeta,
+        body: &[u8],
+        same_version: SameVersion,
+        initial: bool,
+    ) {
         let hub = self.hub.lock();
-        let change = |kind, new, old| Change { kind, new, old, initial };
+        let change = |kind, new, old| Change {
+            kind,
+            new,
+            old,
+            initial,
+        };
         match self.cache.upsert(meta, body, same_version) {
             Upserted::Unchanged => {}
             Upserted::Added(new) => self.send(&hub, &change(DeltaKind::Added, new, None)),
@@ -264,7 +300,15 @@ impl Informer {
     pub(crate) fn end_list(self: &Arc<Self>, projection: &Projection, revision: u64) {
         let mut hub = self.hub.lock();
         for gone in self.cache.end_list() {
-            self.send(&hub, &Change { kind: DeltaKind::Deleted, new: gone, old: None, initial: true });
+            self.send(
+                &hub,
+                &Change {
+                    kind: DeltaKind::Deleted,
+                    new: gone,
+                    old: None,
+                    initial: true,
+                },
+            );
         }
         self.cache.advance(revision);
         hub.listed = Some(projection.clone());
@@ -280,7 +324,9 @@ impl Informer {
     pub(crate) fn advance(&self, revision: u64) {
         let hub = self.hub.lock();
         self.cache.advance(revision);
-        hub.attached.iter().for_each(|attached| attached.wants.queue.tick());
+        hub.attached
+            .iter()
+            .for_each(|attached| attached.wants.queue.tick());
     }
 
     /// Delivers everything cached once more.
@@ -288,7 +334,15 @@ impl Informer {
         let hub = self.hub.lock();
         for stored in self.cache.snapshot() {
             let old = Some(Arc::clone(&stored));
-            self.send(&hub, &Change { kind: DeltaKind::Updated, new: stored, old, initial: true });
+            self.send(
+                &hub,
+                &Change {
+                    kind: DeltaKind::Updated,
+                    new: stored,
+                    old,
+                    initial: true,
+                },
+            );
         }
     }
 
@@ -305,13 +359,23 @@ impl Informer {
 
     fn go_live(self: &Arc<Self>, attached: &mut Attached) {
         let present = self.cache.snapshot().into_iter();
-        self.send_selected(attached, present.map(|stored| Change { initial: true, ..Change::new(DeltaKind::Added, stored) }));
+        self.send_selected(
+            attached,
+            present.map(|stored| Change {
+                initial: true,
+                ..Change::new(DeltaKind::Added, stored)
+            }),
+        );
         attached.finish_waiting();
         attached.state = Delivery::Live;
     }
 
     fn send(self: &Arc<Self>, hub: &Hub, change: &Change) {
-        for attached in hub.attached.iter().filter(|attached| attached.state == Delivery::Live) {
+        for attached in hub
+            .attached
+            .iter()
+            .filter(|attached| attached.state == Delivery::Live)
+        {
             self.send_selected(attached, std::iter::once(change.clone()));
         }
     }
@@ -356,8 +420,16 @@ fn selected(selector: &Selector, dictionary: &[u8], change: Change) -> Option<Ch
     let now = matches(&change.new);
     let before = change.old.as_ref().map(matches);
     match (change.kind, before, now) {
-        (DeltaKind::Updated, Some(false), true) => Some(Change { kind: DeltaKind::Added, old: None, ..change }),
-        (DeltaKind::Updated, Some(true), false) => Some(Change { kind: DeltaKind::Deleted, old: None, ..change }),
+        (DeltaKind::Updated, Some(false), true) => Some(Change {
+            kind: DeltaKind::Added,
+            old: None,
+            ..change
+        }),
+        (DeltaKind::Updated, Some(true), false) => Some(Change {
+            kind: DeltaKind::Deleted,
+            old: None,
+            ..change
+        }),
         (_, _, true) => Some(change),
         // The last state a server reports of a deleted object is the one that was cached,
         // so one that does not match was never told of.

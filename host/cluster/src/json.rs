@@ -25,7 +25,11 @@ pub(crate) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+        }
     }
 
     /// The first byte of the next value.
@@ -102,7 +106,11 @@ impl<'a> Cursor<'a> {
 
     /// Passes the end of the text.
     pub(crate) fn end(&mut self) -> Result<(), Malformed> {
-        if self.peek().is_none() { Ok(()) } else { Err(self.malformed()) }
+        if self.peek().is_none() {
+            Ok(())
+        } else {
+            Err(self.malformed())
+        }
     }
 
     /// Passes one value.
@@ -135,7 +143,11 @@ impl<'a> Cursor<'a> {
     fn enter(&mut self, open: u8) -> Result<(), Malformed> {
         self.expect(open)?;
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(self.malformed()) } else { Ok(()) }
+        if self.depth > MAX_DEPTH {
+            Err(self.malformed())
+        } else {
+            Ok(())
+        }
     }
 
     fn leave(&mut self) -> Result<(), Malformed> {
@@ -189,7 +201,11 @@ impl<'a> Cursor<'a> {
         while let Some(b'0'..=b'9') = self.text.get(self.at) {
             self.at += 1;
         }
-        if self.at == start { Err(self.malformed()) } else { Ok(()) }
+        if self.at == start {
+            Err(self.malformed())
+        } else {
+            Ok(())
+        }
     }
 
     /// From behind the opening quote to behind the closing one.
@@ -235,7 +251,10 @@ impl<'a> Cursor<'a> {
                 Ok(())
             }
             Some(b'u') => {
-                let digits = self.text.get(self.at + 2..self.at + 6).ok_or_else(|| self.malformed())?;
+                let digits = self
+                    .text
+                    .get(self.at + 2..self.at + 6)
+                    .ok_or_else(|| self.malformed())?;
                 if !digits.iter().all(u8::is_ascii_hexdigit) {
                     return Err(self.malformed());
                 }
@@ -273,13 +292,29 @@ mod tests {
     #[test]
     fn malformed_text_is_refused_with_its_position() {
         for text in [
-            "", "{", "[1,]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "tru", "01", "1.", "-", "\"\\x\"", "\"a", "{}{}", "[1}",
+            "",
+            "{",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "tru",
+            "01",
+            "1.",
+            "-",
+            "\"\\x\"",
+            "\"a",
+            "{}{}",
+            "[1}",
         ] {
             assert!(!accepts(text.as_bytes()), "{text}");
         }
         let deep = "[".repeat(1000);
         assert!(!accepts(deep.as_bytes()));
-        assert_eq!(Cursor::new(b"{\"a\":nul}").skip_value(), Err(Malformed { offset: 5 }));
+        assert_eq!(
+            Cursor::new(b"{\"a\":nul}").skip_value(),
+            Err(Malformed { offset: 5 })
+        );
     }
 
     #[test]

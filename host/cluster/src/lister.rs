@@ -32,7 +32,12 @@ pub(crate) struct ListedWatch {
 impl ListedWatch {
     pub(crate) fn new(informer: &Informer, selector: Option<Selector>, indexes: &[IndexSpec]) -> Self {
         let (resource, cache) = (informer.resource().clone(), Arc::clone(informer.cache()));
-        Self { resource, cache, selector, indexes: indexes.to_vec() }
+        Self {
+            resource,
+            cache,
+            selector,
+            indexes: indexes.to_vec(),
+        }
     }
 
     fn select(&self, mut objects: Vec<Arc<Object>>) -> Vec<Arc<Object>> {
@@ -43,7 +48,10 @@ impl ListedWatch {
     }
 
     fn index_path(&self, name: &str) -> Option<&SmolStr> {
-        self.indexes.iter().find(|index| index.name == name).map(|index| &index.path)
+        self.indexes
+            .iter()
+            .find(|index| index.name == name)
+            .map(|index| &index.path)
     }
 }
 
@@ -54,11 +62,17 @@ impl Lister {
 
     fn watch(&self, watch: WatchId) -> Result<&ListedWatch, ReadError> {
         let position = usize::try_from(watch).unwrap_or(usize::MAX);
-        self.watches.get(position).and_then(Option::as_ref).ok_or(ReadError::UnknownWatch(watch))
+        self.watches
+            .get(position)
+            .and_then(Option::as_ref)
+            .ok_or(ReadError::UnknownWatch(watch))
     }
 
     fn of_resource(&self, resource: &Resource) -> Option<&ListedWatch> {
-        self.watches.iter().flatten().find(|watch| watch.resource == *resource)
+        self.watches
+            .iter()
+            .flatten()
+            .find(|watch| watch.resource == *resource)
     }
 }
 
@@ -72,7 +86,12 @@ impl ObjectReader for Lister {
         Ok(watch.cache.get(key).filter(selected))
     }
 
-    fn list(&self, watch: WatchId, namespace: Option<&str>, selector: &str) -> Result<Vec<Arc<Object>>, ReadError> {
+    fn list(
+        &self,
+        watch: WatchId,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<Arc<Object>>, ReadError> {
         let watch = self.watch(watch)?;
         let selector = Selector::parse(selector).map_err(|error| ReadError::Invalid(error.to_string()))?;
         let mut objects = watch.select(watch.cache.list(namespace));
@@ -106,6 +125,7 @@ impl CacheProgress for Lister {
     }
 
     fn shows(&self, resource: &Resource, key: &ObjectKey, uid: &str) -> Presence {
-        self.of_resource(resource).map_or(Presence::Absent, |watch| watch.cache.presence(key, uid))
+        self.of_resource(resource)
+            .map_or(Presence::Absent, |watch| watch.cache.presence(key, uid))
     }
 }

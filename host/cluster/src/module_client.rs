@@ -18,7 +18,9 @@ use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::gate::{Write, WriteEffect};
 use windlass_core::key::ObjectKey;
 use windlass_core::permission::Grants;
-use windlass_core::seams::{ApiRequest, ApiVerb, DeleteOptions, ListOptions, ObjectWriter, PropagationPolicy, SyncId};
+use windlass_core::seams::{
+    ApiRequest, ApiVerb, DeleteOptions, ListOptions, ObjectWriter, PropagationPolicy, SyncId,
+};
 
 use crate::client::ApiClient;
 use crate::token_bucket::TokenBucket;
@@ -85,10 +87,17 @@ impl ModuleClient {
     ) -> Result<Self, ModuleClientError> {
         let module = config.module;
         let header = |field, value: String| {
-            HeaderValue::from_str(&value).map_err(|_| ModuleClientError { field, module: module.clone(), value })
+            HeaderValue::from_str(&value).map_err(|_| ModuleClientError {
+                field,
+                module: module.clone(),
+                value,
+            })
         };
         let user_agent = header("name", format!("windlass/{} {module}", env!("CARGO_PKG_VERSION")))?;
-        let impersonate = config.impersonate.map(|user| header("impersonated user", user)).transpose()?;
+        let impersonate = config
+            .impersonate
+            .map(|user| header("impersonated user", user))
+            .transpose()?;
         let inner = Inner {
             client,
             grants: config.grants,
@@ -99,7 +108,9 @@ impl ModuleClient {
             observer,
             module,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 }
 
@@ -127,11 +138,17 @@ impl Inner {
 
     fn check_permission(&self, request: &ApiRequest) -> Result<(), ApiError> {
         let (verb, resource) = (request.verb.name(), &request.resource);
-        if self.grants.allow(verb, &resource.group, &resource.plural, &request.subresource) {
+        if self
+            .grants
+            .allow(verb, &resource.group, &resource.plural, &request.subresource)
+        {
             return Ok(());
         }
-        let subresource =
-            if request.subresource.is_empty() { String::new() } else { format!("/{}", request.subresource) };
+        let subresource = if request.subresource.is_empty() {
+            String::new()
+        } else {
+            format!("/{}", request.subresource)
+        };
         let message = format!(
             "module {} is not permitted to {verb} {}{subresource} in API group {:?}; \
              grant apiGroups: [{:?}], resources: [\"{}{subresource}\"], verbs: [\"{verb}\"]",
@@ -153,7 +170,9 @@ impl Inner {
         if let Some(user) = &self.impersonate {
             builder = builder.header("impersonate-user", user);
         }
-        builder.body(parts.body).map_err(|error| ApiError::local(ApiErrorKind::BadRequest, error.to_string()))
+        builder
+            .body(parts.body)
+            .map_err(|error| ApiError::local(ApiErrorKind::BadRequest, error.to_string()))
     }
 }
 
@@ -168,7 +187,12 @@ struct HttpParts {
 
 impl HttpParts {
     fn of(request: &ApiRequest, module: &str) -> Result<Self, ApiError> {
-        let ApiRequest { resource, key, subresource, verb } = request;
+        let ApiRequest {
+            resource,
+            key,
+            subresource,
+            verb,
+        } = request;
         let object = || url::path(resource, key, subresource, Name::Required);
         let managed = |mut path: String| {
             push_query(&mut path, "fieldManager", module);
@@ -181,17 +205,29 @@ impl HttpParts {
                 (Method::GET, list_path(collection, options), None, Bytes::new())
             }
             ApiVerb::Create(body) => {
-                let name = if subresource.is_empty() { Name::Forbidden } else { Name::Required };
+                let name = if subresource.is_empty() {
+                    Name::Forbidden
+                } else {
+                    Name::Required
+                };
                 let path = url::path(resource, key, subresource, name)?;
                 (Method::POST, managed(path), Some(JSON), body.clone())
             }
             ApiVerb::Update(body) => (Method::PUT, managed(object()?), Some(JSON), body.clone()),
-            ApiVerb::Patch(patch_type, body) => {
-                (Method::PATCH, managed(object()?), Some(patch_type.content_type()), body.clone())
-            }
+            ApiVerb::Patch(patch_type, body) => (
+                Method::PATCH,
+                managed(object()?),
+                Some(patch_type.content_type()),
+                body.clone(),
+            ),
             ApiVerb::Delete(options) => (Method::DELETE, object()?, Some(JSON), delete_body(options)),
         };
-        Ok(Self { method, path, content_type, body })
+        Ok(Self {
+            method,
+            path,
+            content_type,
+            body,
+        })
     }
 }
 
@@ -260,14 +296,33 @@ fn write_of(request: &ApiRequest, answer: &[u8]) -> Option<Write> {
     let is_status = answer.kind == "Status";
     let resource = request.resource.clone();
     if matches!(request.verb, ApiVerb::Delete(_)) {
-        let uid = if is_status { answer.details.unwrap_or_default().uid } else { answer.metadata.uid };
-        return Some(Write { resource, key: request.key.clone(), uid, effect: WriteEffect::Deleted });
+        let uid = if is_status {
+            answer.details.unwrap_or_default().uid
+        } else {
+            answer.metadata.uid
+        };
+        return Some(Write {
+            resource,
+            key: request.key.clone(),
+            uid,
+            effect: WriteEffect::Deleted,
+        });
     }
     if is_status {
         return None;
     }
-    let AnswerMetadata { name, namespace, uid, resource_version } = answer.metadata;
+    let AnswerMetadata {
+        name,
+        namespace,
+        uid,
+        resource_version,
+    } = answer.metadata;
     let revision = resource_version.parse().ok()?;
     let key = ObjectKey { namespace, name };
-    Some(Write { resource, key, uid, effect: WriteEffect::Stored { revision } })
+    Some(Write {
+        resource,
+        key,
+        uid,
+        effect: WriteEffect::Stored { revision },
+    })
 }

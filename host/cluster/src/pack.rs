@@ -81,7 +81,11 @@ impl Packer {
             return None;
         }
         let backward = common_suffix(body.get(from..at)?, self.text.get(..candidate)?);
-        Some(Match { body: at - backward, text: candidate - backward, length: forward + backward })
+        Some(Match {
+            body: at - backward,
+            text: candidate - backward,
+            length: forward + backward,
+        })
     }
 
     fn learn(&mut self, body: &[u8]) -> bool {
@@ -147,7 +151,11 @@ fn common_prefix(left: &[u8], right: &[u8]) -> usize {
 }
 
 fn common_suffix(left: &[u8], right: &[u8]) -> usize {
-    left.iter().rev().zip(right.iter().rev()).take_while(|(a, b)| a == b).count()
+    left.iter()
+        .rev()
+        .zip(right.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count()
 }
 
 fn push_varint(out: &mut Vec<u8>, mut value: usize) {
@@ -181,7 +189,12 @@ mod tests {
     fn like_bodies_share_their_text() {
         let mut packer = Packer::default();
         let mut scratch = Vec::new();
-        let body = |number: u32| format!("{{\"metadata\":{{\"name\":\"web-{number}\"}},\"spec\":{{{}}}}}", "\"field\":1,".repeat(100));
+        let body = |number: u32| {
+            format!(
+                "{{\"metadata\":{{\"name\":\"web-{number}\"}},\"spec\":{{{}}}}}",
+                "\"field\":1,".repeat(100)
+            )
+        };
         packer.pack(body(1).as_bytes(), Learning::On, &mut scratch);
         let packed = packer.pack(body(2).as_bytes(), Learning::On, &mut scratch);
         assert!(packed.len() < 60, "{} bytes", packed.len());
@@ -195,7 +208,9 @@ mod tests {
         packer.pack(&[7; 1000], Learning::Off, &mut scratch);
         assert!(packer.text().is_empty());
         for seed in 0..100u32 {
-            let body: Vec<u8> = (0..3000u32).map(|i| (i.wrapping_mul(2_654_435_761).rotate_left(seed) >> 7) as u8).collect();
+            let body: Vec<u8> = (0..3000u32)
+                .map(|i| (i.wrapping_mul(2_654_435_761).rotate_left(seed) >> 7) as u8)
+                .collect();
             packer.pack(&body, Learning::On, &mut scratch);
         }
         assert!(packer.text().len() <= MAX_TEXT);

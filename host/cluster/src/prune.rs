@@ -126,7 +126,12 @@ impl Pruner {
         envelope.finish()
     }
 
-    fn member<'a>(&self, cursor: &mut Cursor<'a>, key: &'a [u8], body: &mut Vec<u8>) -> Result<(), Malformed> {
+    fn member<'a>(
+        &self,
+        cursor: &mut Cursor<'a>,
+        key: &'a [u8],
+        body: &mut Vec<u8>,
+    ) -> Result<(), Malformed> {
         let below = match &self.projection {
             Projection::Full => None,
             Projection::Fields(fields) => match field(fields, key) {
@@ -168,7 +173,9 @@ fn project(cursor: &mut Cursor<'_>, fields: &Fields, body: &mut Vec<u8>) -> Resu
             body.push(b'{');
             let empty = body.len();
             cursor.members(|cursor, key| {
-                let Some(below) = field(fields, key) else { return cursor.skip_value() };
+                let Some(below) = field(fields, key) else {
+                    return cursor.skip_value();
+                };
                 separate(body, empty);
                 push_key(key, body);
                 project(cursor, below, body)
@@ -277,7 +284,10 @@ impl<'a> Envelope<'a> {
             })
         });
         Ok(ObjectMeta {
-            key: ObjectKey { namespace: self.namespace.into(), name: self.name.into() },
+            key: ObjectKey {
+                namespace: self.namespace.into(),
+                name: self.name.into(),
+            },
             uid: self.uid.into(),
             resource_version: self.resource_version,
             deleting: self.deleting,
@@ -303,13 +313,19 @@ mod tests {
     use super::*;
 
     fn pods(projection: Projection) -> Pruner {
-        let source = ResourceInfo { resource: Resource::new("", "v1", "pods"), kind: "Pod".into(), namespaced: true };
+        let source = ResourceInfo {
+            resource: Resource::new("", "v1", "pods"),
+            kind: "Pod".into(),
+            namespaced: true,
+        };
         Pruner::new(&source, projection)
     }
 
     fn pruned(projection: Projection, object: &Value) -> (ObjectMeta, Value) {
         let mut body = Vec::new();
-        let meta = pods(projection).prune(object.to_string().as_bytes(), &mut body).unwrap();
+        let meta = pods(projection)
+            .prune(object.to_string().as_bytes(), &mut body)
+            .unwrap();
         (meta, serde_json::from_slice(&body).unwrap())
     }
 
@@ -333,11 +349,21 @@ mod tests {
     fn managed_fields_go_and_everything_else_stays() {
         let (meta, body) = pruned(Projection::Full, &pod());
         let mut expected = pod();
-        expected["metadata"].as_object_mut().unwrap().remove("managedFields");
+        expected["metadata"]
+            .as_object_mut()
+            .unwrap()
+            .remove("managedFields");
         expected["apiVersion"] = "v1".into();
         expected["kind"] = "Pod".into();
         assert_eq!(body, expected);
-        assert_eq!((meta.key.to_string().as_str(), meta.uid.as_str(), meta.resource_version), ("shop/web-1", "u1", 42));
+        assert_eq!(
+            (
+                meta.key.to_string().as_str(),
+                meta.uid.as_str(),
+                meta.resource_version
+            ),
+            ("shop/web-1", "u1", 42)
+        );
         assert_eq!(meta.controller.unwrap().uid, "u9");
         assert!(!meta.deleting);
     }
@@ -345,7 +371,10 @@ mod tests {
     #[test]
     fn a_view_keeps_its_paths_through_lists() {
         let mut projection = Projection::METADATA;
-        projection.include(&View::Fields(vec!["spec.containers.image".into()]), ["status.phase", "metadata.name"]);
+        projection.include(
+            &View::Fields(vec!["spec.containers.image".into()]),
+            ["status.phase", "metadata.name"],
+        );
         let (_, body) = pruned(projection, &pod());
         assert_eq!(body["spec"], json!({ "containers": [{ "image": "i" }] }));
         assert_eq!(body["status"], json!({ "phase": "Running" }));
@@ -377,7 +406,10 @@ mod tests {
     fn a_partial_object_takes_the_name_of_what_it_is_part_of() {
         let partial = json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": { "name": "a" } });
         let (_, body) = pruned(Projection::METADATA, &partial);
-        assert_eq!((&body["kind"], &body["apiVersion"]), (&json!("Pod"), &json!("v1")));
+        assert_eq!(
+            (&body["kind"], &body["apiVersion"]),
+            (&json!("Pod"), &json!("v1"))
+        );
     }
 
     #[test]
@@ -386,7 +418,13 @@ mod tests {
         let prune = |text: &str, body: &mut Vec<u8>| pods(Projection::Full).prune(text.as_bytes(), body);
         assert!(matches!(prune("{}", &mut body), Err(PruneError::Nameless)));
         assert!(matches!(prune("[]", &mut body), Err(PruneError::Malformed(_))));
-        assert!(matches!(prune(r#"{"metadata":{"name":"a"}"#, &mut body), Err(PruneError::Malformed(_))));
-        assert!(matches!(prune(r#"{"metadata":null}"#, &mut body), Err(PruneError::Malformed(_))));
+        assert!(matches!(
+            prune(r#"{"metadata":{"name":"a"}"#, &mut body),
+            Err(PruneError::Malformed(_))
+        ));
+        assert!(matches!(
+            prune(r#"{"metadata":null}"#, &mut body),
+            Err(PruneError::Malformed(_))
+        ));
     }
 }

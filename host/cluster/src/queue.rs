@@ -33,12 +33,22 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) fn new(kind: DeltaKind, object: Arc<Stored>) -> Self {
-        Self { kind, new: object, old: None, initial: false }
+        Self {
+            kind,
+            new: object,
+            old: None,
+            initial: false,
+        }
     }
 }
 
 enum Item {
-    Change { watch: WatchId, old_bodies: bool, informer: Arc<Informer>, change: Change },
+    Change {
+        watch: WatchId,
+        old_bodies: bool,
+        informer: Arc<Informer>,
+        change: Change,
+    },
     /// The initial content of one watch of one resource is above.
     Synced,
 }
@@ -61,8 +71,15 @@ pub(crate) struct Queue {
 
 impl Default for Queue {
     fn default() -> Self {
-        let state = State { merge_at: MERGE_FROM, ..State::default() };
-        Self { state: Mutex::new(state), wake: Notify::new(), progressed: watch::Sender::new(0) }
+        let state = State {
+            merge_at: MERGE_FROM,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            wake: Notify::new(),
+            progressed: watch::Sender::new(0),
+        }
     }
 }
 
@@ -141,7 +158,11 @@ impl Queue {
             state.synced |= done > 0 && state.unsynced == 0;
             items
         };
-        if items.is_empty() { None } else { Some(batches(items)) }
+        if items.is_empty() {
+            None
+        } else {
+            Some(batches(items))
+        }
     }
 }
 
@@ -150,10 +171,23 @@ fn batches(items: Vec<Item>) -> Vec<DeltaBatch> {
     let mut batches: Vec<DeltaBatch> = Vec::new();
     let mut current: Option<(WatchId, Arc<Informer>, Arc<[u8]>)> = None;
     for item in items {
-        let Item::Change { watch, old_bodies, informer, change } = item else { continue };
+        let Item::Change {
+            watch,
+            old_bodies,
+            informer,
+            change,
+        } = item
+        else {
+            continue;
+        };
         let same = matches!(&current, Some((last, of, _)) if *last == watch && Arc::ptr_eq(of, &informer));
         if !same {
-            batches.push(DeltaBatch { watch, source: informer.source(), deltas: Vec::new(), old_bodies });
+            batches.push(DeltaBatch {
+                watch,
+                source: informer.source(),
+                deltas: Vec::new(),
+                old_bodies,
+            });
             let dictionary = informer.cache().dictionary();
             current = Some((watch, informer, dictionary));
         }
@@ -174,12 +208,21 @@ fn merge(items: VecDeque<Item>) -> VecDeque<Item> {
     let mut merged: Vec<Option<Item>> = Vec::with_capacity(items.len());
     let mut last: HashMap<(WatchId, *const Informer, ObjectKey), usize> = HashMap::new();
     for item in items {
-        let Item::Change { watch, ref informer, ref change, .. } = item else {
+        let Item::Change {
+            watch,
+            ref informer,
+            ref change,
+            ..
+        } = item
+        else {
             merged.push(Some(item));
             continue;
         };
         let name = (watch, Arc::as_ptr(informer), change.new.meta.key.clone());
-        let earlier = last.get(&name).copied().and_then(|position| merged.get_mut(position));
+        let earlier = last
+            .get(&name)
+            .copied()
+            .and_then(|position| merged.get_mut(position));
         let joined = match earlier {
             Some(Some(Item::Change { change: earlier, .. })) => join(earlier, change),
             _ => Joined::Apart,

@@ -82,13 +82,23 @@ impl EventRecorder {
         };
         let senders = (0..WORKERS).map(start_worker).collect();
         tasks.close();
-        Self { queues: Arc::new(Queues { senders, dropped: AtomicU64::new(0) }), tasks, stop }
+        Self {
+            queues: Arc::new(Queues {
+                senders,
+                dropped: AtomicU64::new(0),
+            }),
+            tasks,
+            stop,
+        }
     }
 
     /// Where a controller records its events.
     #[must_use]
     pub fn sink(&self, controller: &str) -> Arc<dyn EventSink> {
-        Arc::new(Source { name: controller.into(), queues: Arc::clone(&self.queues) })
+        Arc::new(Source {
+            name: controller.into(),
+            queues: Arc::clone(&self.queues),
+        })
     }
 
     /// How many events were dropped because too many were waiting.
@@ -116,9 +126,16 @@ impl EventSink for Source {
         event.message.truncate(end);
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&event.regarding.uid);
         let position = usize::try_from(hash % WORKERS as u64).unwrap_or(0);
-        let recorded = Recorded { source: self.name.clone(), event };
-        let sent = self.queues.senders.get(position).map(|sender| sender.try_send(recorded));
-        if !matches!(sent, Some(Ok(()))) {
+        let recorded = Recorded {
+            source: self.name.clone(),
+            event,
+        };
+        let sent = self
+            .queues
+            .senders
+            .get(position)
+            .is_some_and(|sender| sender.try_send(recorded).is_ok());
+        if !sent {
             self.queues.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -154,9 +171,17 @@ impl Worker {
         match self.correlator.correlate(source, event, Instant::now()) {
             Verdict::Drop => {}
             Verdict::Create { message, memory } => self.create(recorded, &message, memory).await,
-            Verdict::Patch { name, count, message, memory } => {
+            Verdict::Patch {
+                name,
+                count,
+                message,
+                memory,
+            } => {
                 let patch = patch(event, count, &message);
-                match self.send(&event.regarding, is_series(event), Some(&name), &patch).await {
+                match self
+                    .send(&event.regarding, is_series(event), Some(&name), &patch)
+                    .await
+                {
                     Ok(_) => {}
                     Err(error) if error.kind == ApiErrorKind::NotFound => {
                         self.correlator.vanished(&memory);
@@ -198,7 +223,11 @@ impl Worker {
         let body = Bytes::from(body.to_string());
         let mut tries = 1;
         loop {
-            let error = match self.client.request(request(regarding, series, name, body.clone())?).await {
+            let error = match self
+                .client
+                .request(request(regarding, series, name, body.clone())?)
+                .await
+            {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -212,7 +241,10 @@ impl Worker {
 }
 
 fn is_trouble(kind: ApiErrorKind) -> bool {
-    matches!(kind, ApiErrorKind::Unavailable | ApiErrorKind::Timeout | ApiErrorKind::TooManyRequests)
+    matches!(
+        kind,
+        ApiErrorKind::Unavailable | ApiErrorKind::Timeout | ApiErrorKind::TooManyRequests
+    )
 }
 
 fn is_series(event: &Event) -> bool {
@@ -225,7 +257,11 @@ fn log_loss(event: &Event, error: &ApiError) {
 
 /// Events about cluster-scoped objects live in `default`.
 fn namespace(regarding: &ObjectReference) -> &str {
-    if regarding.namespace.is_empty() { "default" } else { &regarding.namespace }
+    if regarding.namespace.is_empty() {
+        "default"
+    } else {
+        &regarding.namespace
+    }
 }
 
 fn request(
@@ -237,7 +273,11 @@ fn request(
     let resource = Resource::new(if series { "events.k8s.io" } else { "" }, "v1", "events");
     let key = ObjectKey::new(namespace(regarding), name.unwrap_or_default());
     let (method, has_name, content_type) = match name {
-        Some(_) => (Method::PATCH, Name::Required, PatchType::StrategicMerge.content_type()),
+        Some(_) => (
+            Method::PATCH,
+            Name::Required,
+            PatchType::StrategicMerge.content_type(),
+        ),
         None => (Method::POST, Name::Forbidden, "application/json"),
     };
     http::Request::builder()
@@ -299,7 +339,11 @@ fn reference(regarding: &ObjectReference) -> Value {
         ("uid", &regarding.uid),
         ("resourceVersion", &regarding.resource_version),
     ];
-    fields.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), json!(value))).collect()
+    fields
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect()
 }
 
 fn patch(event: &Event, count: u32, message: &str) -> Value {

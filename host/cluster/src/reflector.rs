@@ -42,7 +42,10 @@ pub struct ReflectorConfig {
 
 impl Default for ReflectorConfig {
     fn default() -> Self {
-        Self { resync: None, idle_limit: Duration::from_secs(150) }
+        Self {
+            resync: None,
+            idle_limit: Duration::from_secs(150),
+        }
     }
 }
 
@@ -89,7 +92,15 @@ impl Reflector {
         discovery: Arc<DiscoveryCache>,
         config: ReflectorConfig,
     ) -> Self {
-        Self { informer, client, discovery, config, steps: Steps::default(), body: Vec::new(), listing: None }
+        Self {
+            informer,
+            client,
+            discovery,
+            config,
+            steps: Steps::default(),
+            body: Vec::new(),
+            listing: None,
+        }
     }
 
     /// Runs until dropped.
@@ -99,7 +110,10 @@ impl Reflector {
         loop {
             match self.steps.next() {
                 Step::Pause(pause) => tokio::time::sleep(pause).await,
-                Step::List { continue_token, limit } => {
+                Step::List {
+                    continue_token,
+                    limit,
+                } => {
                     if let Some(done) = self.list_page(&continue_token, limit).await {
                         pruner = Some(done);
                     }
@@ -121,7 +135,10 @@ impl Reflector {
                 Ok(Some(source)) => return self.informer.set_source(source),
                 Ok(None) => {
                     let resource = self.informer.resource();
-                    self.failed(&format!("the API server does not serve {} {resource}", resource.api_version()));
+                    self.failed(&format!(
+                        "the API server does not serve {} {resource}",
+                        resource.api_version()
+                    ));
                 }
                 Err(error) => self.failed(&error.message),
             }
@@ -141,8 +158,16 @@ impl Reflector {
             _ => self.begin_list(),
         };
         let started = Instant::now();
-        let accept = if list.pruner.projection().is_metadata() { METADATA_LIST } else { JSON };
-        let page = match self.client.get(&self.list_path(continue_token, limit), accept).await {
+        let accept = if list.pruner.projection().is_metadata() {
+            METADATA_LIST
+        } else {
+            JSON
+        };
+        let page = match self
+            .client
+            .get(&self.list_path(continue_token, limit), accept)
+            .await
+        {
             Ok(page) => page,
             Err(error) => {
                 self.failed(&error.message);
@@ -201,7 +226,11 @@ impl Reflector {
                 tokio::task::yield_now().await;
             }
         }
-        list.steps.push(PageTime { items: page.items.len(), fetched, applied: started.elapsed() });
+        list.steps.push(PageTime {
+            items: page.items.len(),
+            fetched,
+            applied: started.elapsed(),
+        });
         let listing = self.steps.page_read(&page.continue_token, page.resource_version);
         if listing == Listing::Complete {
             self.end_list(list, page.resource_version);
@@ -229,7 +258,11 @@ impl Reflector {
         push_query(&mut path, "allowWatchBookmarks", "true");
         push_query(&mut path, "resourceVersion", &revision.to_string());
         push_query(&mut path, "timeoutSeconds", &timeout.as_secs().to_string());
-        let accept = if pruner.projection().is_metadata() { METADATA_WATCH } else { JSON };
+        let accept = if pruner.projection().is_metadata() {
+            METADATA_WATCH
+        } else {
+            JSON
+        };
         let informer = Arc::clone(&self.informer);
         let stream = tokio::select! {
             stream = self.client.stream(&path, accept) => stream,
@@ -264,7 +297,12 @@ impl Reflector {
                 Err(_) => return WatchEnd::Silent,
                 Ok(Some(Err(error))) => return WatchEnd::Failed(error),
                 Ok(None) if lines.has_rest() => return cut_off(),
-                Ok(None) => return WatchEnd::Closed { heard, lasted: started.elapsed() },
+                Ok(None) => {
+                    return WatchEnd::Closed {
+                        heard,
+                        lasted: started.elapsed(),
+                    };
+                }
                 Ok(Some(Ok(chunk))) => {
                     heard = true;
                     if let Err(end) = self.frames(pruner, &mut lines, &chunk) {
@@ -281,7 +319,9 @@ impl Reflector {
             informer.count(|counters| counters.last_error = Some(error.to_string()));
             WatchEnd::Unreadable
         };
-        lines.push(chunk).map_err(|error| unreadable(&self.informer, error.into()))?;
+        lines
+            .push(chunk)
+            .map_err(|error| unreadable(&self.informer, error.into()))?;
         while let Some(line) = lines.next() {
             match self.frame(pruner, &line) {
                 Ok(None) => {}
@@ -331,7 +371,9 @@ impl Reflector {
             }
             WatchEnd::Failed(error) => self.failed(&error.message),
             WatchEnd::Unreadable => warn!(%resource, "watch sent a frame that cannot be read"),
-            WatchEnd::Silent => info!(%resource, limit = ?self.config.idle_limit, "watch silent, opening another"),
+            WatchEnd::Silent => {
+                info!(%resource, limit = ?self.config.idle_limit, "watch silent, opening another")
+            }
             WatchEnd::Closed { heard: false, lasted } if lasted.as_secs() == 0 => {
                 warn!(%resource, "very short watch: it ended within a second, without events");
             }
@@ -342,7 +384,10 @@ impl Reflector {
 
 /// The connection ended within a frame.
 fn cut_off() -> WatchEnd {
-    WatchEnd::Failed(ApiError::local(ApiErrorKind::Unavailable, "watch ended within a frame"))
+    WatchEnd::Failed(ApiError::local(
+        ApiErrorKind::Unavailable,
+        "watch ended within a frame",
+    ))
 }
 
 fn resync_timer(period: Duration) -> Interval {

@@ -74,7 +74,9 @@ impl InformerRegistry {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Subscribes to all watches of a manifest. Informers start as needed and stop when
@@ -84,7 +86,10 @@ impl InformerRegistry {
     /// When a label selector does not parse.
     pub fn subscribe(&self, watches: &[WatchSpec]) -> Result<Subscription, SubscribeError> {
         let queue: Arc<Queue> = Arc::default();
-        let selectors = watches.iter().zip(0..).map(|(spec, watch)| parse_selector(spec, watch));
+        let selectors = watches
+            .iter()
+            .zip(0..)
+            .map(|(spec, watch)| parse_selector(spec, watch));
         let selectors: Vec<Option<Selector>> = selectors.collect::<Result<_, _>>()?;
         let mut held = Held::new(Arc::clone(&self.shared));
         let mut listed = Vec::with_capacity(watches.len());
@@ -108,8 +113,13 @@ impl InformerRegistry {
     /// How each informer fares.
     #[must_use]
     pub fn status(&self) -> Vec<InformerStatus> {
-        let informers: Vec<Arc<Informer>> =
-            self.shared.running.lock().values().map(|running| Arc::clone(&running.informer)).collect();
+        let informers: Vec<Arc<Informer>> = self
+            .shared
+            .running
+            .lock()
+            .values()
+            .map(|running| Arc::clone(&running.informer))
+            .collect();
         informers.iter().map(|informer| informer.status()).collect()
     }
 
@@ -134,10 +144,22 @@ fn attachment(spec: &WatchSpec, selector: Option<Selector>, watch: WatchId, queu
         watch,
         queue,
         selector,
-        view: if discovered { View::Metadata } else { spec.view.clone() },
-        index_paths: if discovered { Vec::new() } else { index_paths.collect::<Vec<SmolStr>>() },
+        view: if discovered {
+            View::Metadata
+        } else {
+            spec.view.clone()
+        },
+        index_paths: if discovered {
+            Vec::new()
+        } else {
+            index_paths.collect::<Vec<SmolStr>>()
+        },
         old_bodies: spec.old_bodies,
-        patience: if discovered { Patience::UntilFailure } else { Patience::Endless },
+        patience: if discovered {
+            Patience::UntilFailure
+        } else {
+            Patience::Endless
+        },
     }
 }
 
@@ -145,7 +167,9 @@ impl Shared {
     /// Joins a resource's informer, starting it if nobody else did.
     pub(crate) fn attach(&self, resource: &Resource, wants: Attachment) -> (Arc<Informer>, AttachmentId) {
         let mut running = self.running.lock();
-        let entry = running.entry(resource.clone()).or_insert_with(|| self.start(resource));
+        let entry = running
+            .entry(resource.clone())
+            .or_insert_with(|| self.start(resource));
         entry.users += 1;
         let id = entry.informer.attach(wants);
         (Arc::clone(&entry.informer), id)
@@ -154,7 +178,9 @@ impl Shared {
     /// Leaves a resource's informer, which stops if nobody else is left.
     pub(crate) fn detach(&self, resource: &Resource, id: AttachmentId, leaving: Leaving) {
         let mut running = self.running.lock();
-        let Some(entry) = running.get_mut(resource) else { return };
+        let Some(entry) = running.get_mut(resource) else {
+            return;
+        };
         match leaving {
             Leaving::Subscriber => entry.informer.detach(id),
             Leaving::Resource => entry.informer.detach_and_forget(id),
@@ -190,7 +216,11 @@ impl Shared {
             self.config.clone(),
         );
         self.spawn(stop.clone(), reflector.run());
-        Running { informer, users: 0, stop }
+        Running {
+            informer,
+            users: 0,
+            stop,
+        }
     }
 }
 

@@ -25,8 +25,14 @@ const MAX_UNREADABLE: u32 = 2;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Pause(Duration),
-    List { continue_token: String, limit: Option<u32> },
-    Watch { revision: u64, timeout: Duration },
+    List {
+        continue_token: String,
+        limit: Option<u32>,
+    },
+    Watch {
+        revision: u64,
+        timeout: Duration,
+    },
 }
 
 /// Whether a list is complete.
@@ -71,7 +77,9 @@ pub(crate) struct Steps {
 impl Default for Steps {
     fn default() -> Self {
         Self {
-            position: Position::List { continue_token: String::new() },
+            position: Position::List {
+                continue_token: String::new(),
+            },
             pause: None,
             backoff: Backoff::default(),
             unpaged: false,
@@ -88,9 +96,15 @@ impl Steps {
         match &self.position {
             Position::List { continue_token } => {
                 let limit = (!self.unpaged).then_some(PAGE_SIZE);
-                Step::List { continue_token: continue_token.clone(), limit }
+                Step::List {
+                    continue_token: continue_token.clone(),
+                    limit,
+                }
             }
-            Position::Watch { revision } => Step::Watch { revision: *revision, timeout: watch_timeout() },
+            Position::Watch { revision } => Step::Watch {
+                revision: *revision,
+                timeout: watch_timeout(),
+            },
         }
     }
 
@@ -109,7 +123,9 @@ impl Steps {
             self.unreadable = 0;
             return Listing::Complete;
         }
-        self.position = Position::List { continue_token: continue_token.to_owned() };
+        self.position = Position::List {
+            continue_token: continue_token.to_owned(),
+        };
         Listing::More
     }
 
@@ -119,7 +135,11 @@ impl Steps {
         }
         self.relist();
         // An expired list starts over at once: the wait would only let the next one expire.
-        self.pause = if self.unpaged { None } else { Some(self.pause_for(error, now)) };
+        self.pause = if self.unpaged {
+            None
+        } else {
+            Some(self.pause_for(error, now))
+        };
     }
 
     /// A page came that cannot be understood.
@@ -163,17 +183,24 @@ impl Steps {
     }
 
     fn relist(&mut self) {
-        self.position = Position::List { continue_token: String::new() };
+        self.position = Position::List {
+            continue_token: String::new(),
+        };
     }
 
     /// As long as the server asks for, and at least what failing again costs.
     fn pause_for(&mut self, error: &ApiError, now: Instant) -> Duration {
-        self.backoff.next(now).max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)))
+        self.backoff
+            .next(now)
+            .max(Duration::from_millis(error.retry_after_ms.unwrap_or(0)))
     }
 }
 
 fn keeps_version(kind: ApiErrorKind) -> bool {
-    matches!(kind, ApiErrorKind::TooManyRequests | ApiErrorKind::Unavailable | ApiErrorKind::Timeout)
+    matches!(
+        kind,
+        ApiErrorKind::TooManyRequests | ApiErrorKind::Unavailable | ApiErrorKind::Timeout
+    )
 }
 
 /// Five to ten minutes, so that watches do not all end together.
@@ -196,7 +223,10 @@ mod tests {
     }
 
     fn list_from_the_start() -> Step {
-        Step::List { continue_token: String::new(), limit: Some(PAGE_SIZE) }
+        Step::List {
+            continue_token: String::new(),
+            limit: Some(PAGE_SIZE),
+        }
     }
 
     fn after_pause(steps: &mut Steps) -> Step {
@@ -211,9 +241,17 @@ mod tests {
         let mut steps = Steps::default();
         assert_eq!(steps.next(), list_from_the_start());
         assert_eq!(steps.page_read("more", 0), Listing::More);
-        assert_eq!(steps.next(), Step::List { continue_token: "more".into(), limit: Some(PAGE_SIZE) });
+        assert_eq!(
+            steps.next(),
+            Step::List {
+                continue_token: "more".into(),
+                limit: Some(PAGE_SIZE)
+            }
+        );
         assert_eq!(steps.page_read("", 9), Listing::Complete);
-        let Step::Watch { revision: 9, timeout } = steps.next() else { panic!("no watch") };
+        let Step::Watch { revision: 9, timeout } = steps.next() else {
+            panic!("no watch")
+        };
         assert!((300..600).contains(&timeout.as_secs()));
     }
 
@@ -222,7 +260,13 @@ mod tests {
         let mut steps = Steps::default();
         steps.page_read("more", 0);
         steps.list_failed(&error(ApiErrorKind::Gone), Instant::now());
-        assert_eq!(steps.next(), Step::List { continue_token: String::new(), limit: None });
+        assert_eq!(
+            steps.next(),
+            Step::List {
+                continue_token: String::new(),
+                limit: None
+            }
+        );
         steps.page_read("", 5);
         steps.watch_ended(&WatchEnd::ViewChanged, Instant::now());
         assert_eq!(steps.next(), list_from_the_start());
@@ -233,7 +277,13 @@ mod tests {
         let mut steps = watching(5);
         steps.advanced(8);
         steps.advanced(7);
-        steps.watch_ended(&WatchEnd::Closed { heard: true, lasted: Duration::ZERO }, Instant::now());
+        steps.watch_ended(
+            &WatchEnd::Closed {
+                heard: true,
+                lasted: Duration::ZERO,
+            },
+            Instant::now(),
+        );
         assert!(matches!(steps.next(), Step::Watch { revision: 8, .. }));
         steps.watch_ended(&WatchEnd::Silent, Instant::now());
         assert!(matches!(steps.next(), Step::Watch { revision: 8, .. }));
@@ -242,18 +292,35 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_ends_at_once_without_a_word_is_not_hammered() {
         let mut steps = watching(5);
-        steps.watch_ended(&WatchEnd::Closed { heard: false, lasted: Duration::ZERO }, Instant::now());
+        steps.watch_ended(
+            &WatchEnd::Closed {
+                heard: false,
+                lasted: Duration::ZERO,
+            },
+            Instant::now(),
+        );
         assert!(matches!(after_pause(&mut steps), Step::Watch { revision: 5, .. }));
     }
 
     #[tokio::test(start_paused = true)]
     async fn trouble_with_the_server_keeps_the_version_and_an_expired_one_does_not() {
-        for kind in [ApiErrorKind::TooManyRequests, ApiErrorKind::Unavailable, ApiErrorKind::Timeout] {
+        for kind in [
+            ApiErrorKind::TooManyRequests,
+            ApiErrorKind::Unavailable,
+            ApiErrorKind::Timeout,
+        ] {
             let mut steps = watching(5);
             steps.watch_ended(&WatchEnd::Failed(error(kind)), Instant::now());
-            assert!(matches!(after_pause(&mut steps), Step::Watch { revision: 5, .. }), "{kind:?}");
+            assert!(
+                matches!(after_pause(&mut steps), Step::Watch { revision: 5, .. }),
+                "{kind:?}"
+            );
         }
-        for kind in [ApiErrorKind::Gone, ApiErrorKind::Forbidden, ApiErrorKind::NotFound] {
+        for kind in [
+            ApiErrorKind::Gone,
+            ApiErrorKind::Forbidden,
+            ApiErrorKind::NotFound,
+        ] {
             let mut steps = watching(5);
             steps.watch_ended(&WatchEnd::Failed(error(kind)), Instant::now());
             assert_eq!(after_pause(&mut steps), list_from_the_start(), "{kind:?}");

@@ -27,7 +27,8 @@ pub(crate) struct Stored {
 impl Stored {
     /// The object, its body unpacked by the dictionary of its cache.
     pub(crate) fn object(&self, dictionary: &[u8]) -> Arc<Object> {
-        let body = unpack(&self.packed, dictionary).expect("packed by this cache, whose dictionary only grows");
+        let body =
+            unpack(&self.packed, dictionary).expect("packed by this cache, whose dictionary only grows");
         Arc::new(Object::from_parts(Arc::clone(&self.meta), body))
     }
 
@@ -42,9 +43,15 @@ pub(crate) enum Upserted {
     /// It is as old as what is cached, or older.
     Unchanged,
     Added(Arc<Stored>),
-    Updated { old: Arc<Stored>, new: Arc<Stored> },
+    Updated {
+        old: Arc<Stored>,
+        new: Arc<Stored>,
+    },
     /// Another object of the same name, with a UID of its own.
-    Replaced { old: Arc<Stored>, new: Arc<Stored> },
+    Replaced {
+        old: Arc<Stored>,
+        new: Arc<Stored>,
+    },
 }
 
 /// Whether an object of the version that is cached already is stored anew, because the
@@ -128,8 +135,13 @@ impl Store {
             return Upserted::Added(self.insert(meta, body));
         };
         let epoch = self.epoch;
-        let Some(entry) = self.entry_mut(slot) else { return Upserted::Unchanged };
-        let (cached_version, same_object) = (entry.stored.meta.resource_version, entry.stored.meta.uid == meta.uid);
+        let Some(entry) = self.entry_mut(slot) else {
+            return Upserted::Unchanged;
+        };
+        let (cached_version, same_object) = (
+            entry.stored.meta.resource_version,
+            entry.stored.meta.uid == meta.uid,
+        );
         let refreshed = cached_version == meta.resource_version && same_version == SameVersion::Refresh;
         if meta.resource_version <= cached_version && !refreshed {
             entry.epoch = epoch;
@@ -144,13 +156,19 @@ impl Store {
             };
         }
         let (old, new) = self.replace(slot, meta, body);
-        if refreshed { Upserted::Unchanged } else { Upserted::Updated { old, new } }
+        if refreshed {
+            Upserted::Unchanged
+        } else {
+            Upserted::Updated { old, new }
+        }
     }
 
     pub(crate) fn remove(&mut self, key: &ObjectKey) -> Option<Arc<Stored>> {
         let slot = self.slot(key)?;
         let entries = &self.entries;
-        if let Ok(found) = self.by_key.find_entry(self.hasher.hash_one(key), |candidate| has_key(entries, *candidate, key)) {
+        if let Ok(found) = self.by_key.find_entry(self.hasher.hash_one(key), |candidate| {
+            has_key(entries, *candidate, key)
+        }) {
             found.remove();
         }
         let entry = self.entries.get_mut(slot as usize)?.take()?;
@@ -169,7 +187,11 @@ impl Store {
         }
         let same_object = cached.uid == meta.uid;
         let removed = self.remove(&meta.key)?;
-        if same_object { Some(self.pack(meta, body)) } else { Some(removed) }
+        if same_object {
+            Some(self.pack(meta, body))
+        } else {
+            Some(removed)
+        }
     }
 
     /// Adds an index over what is cached and what will be.
@@ -178,14 +200,20 @@ impl Store {
             return;
         }
         for (slot, entry) in self.entries.iter().enumerate() {
-            let (Ok(slot), Some(entry)) = (Slot::try_from(slot), entry) else { continue };
-            self.indexes.file_body(slot, entry.stored.object(self.packer.text()).body());
+            let (Ok(slot), Some(entry)) = (Slot::try_from(slot), entry) else {
+                continue;
+            };
+            self.indexes
+                .file_body(slot, entry.stored.object(self.packer.text()).body());
         }
     }
 
     fn insert(&mut self, meta: ObjectMeta, body: &[u8]) -> Arc<Stored> {
         let stored = self.store(meta, body);
-        let entry = Entry { stored: Arc::clone(&stored), epoch: self.epoch };
+        let entry = Entry {
+            stored: Arc::clone(&stored),
+            epoch: self.epoch,
+        };
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -197,7 +225,10 @@ impl Store {
             *place = Some(entry);
         }
         let (entries, hasher) = (&self.entries, &self.hasher);
-        self.by_key.insert_unique(hasher.hash_one(&stored.meta.key), slot, |slot| hash_of(entries, hasher, *slot));
+        self.by_key
+            .insert_unique(hasher.hash_one(&stored.meta.key), slot, |slot| {
+                hash_of(entries, hasher, *slot)
+            });
         self.indexes.insert(slot, &stored.meta);
         self.indexes.file_body(slot, body);
         stored
@@ -223,15 +254,27 @@ impl Store {
     }
 
     fn pack(&mut self, meta: ObjectMeta, body: &[u8]) -> Arc<Stored> {
-        let learning = if self.len() >= LEARN_FROM { Learning::On } else { Learning::Off };
+        let learning = if self.len() >= LEARN_FROM {
+            Learning::On
+        } else {
+            Learning::Off
+        };
         let packed = self.packer.pack(body, learning, &mut self.scratch);
-        Arc::new(Stored { meta: Arc::new(meta), packed })
+        Arc::new(Stored {
+            meta: Arc::new(meta),
+            packed,
+        })
     }
 
     /// Siblings share the reference to their owner.
     fn share_controller(&self, meta: &mut ObjectMeta) {
         let Some(owner) = &mut meta.controller else { return };
-        let sibling = self.indexes.owner.get(&owner.uid).next().and_then(|slot| self.at(slot));
+        let sibling = self
+            .indexes
+            .owner
+            .get(&owner.uid)
+            .next()
+            .and_then(|slot| self.at(slot));
         if let Some(shared) = sibling.and_then(|sibling| sibling.meta.controller.as_ref()) {
             if shared == owner {
                 *owner = Arc::clone(shared);
@@ -241,7 +284,9 @@ impl Store {
 
     fn slot(&self, key: &ObjectKey) -> Option<Slot> {
         let hash = self.hasher.hash_one(key);
-        self.by_key.find(hash, |slot| has_key(&self.entries, *slot, key)).copied()
+        self.by_key
+            .find(hash, |slot| has_key(&self.entries, *slot, key))
+            .copied()
     }
 
     fn entry(&self, slot: Slot) -> Option<&Entry> {
@@ -254,7 +299,10 @@ impl Store {
 }
 
 fn has_key(entries: &[Option<Entry>], slot: Slot, key: &ObjectKey) -> bool {
-    entries.get(slot as usize).and_then(Option::as_ref).is_some_and(|entry| entry.stored.meta.key == *key)
+    entries
+        .get(slot as usize)
+        .and_then(Option::as_ref)
+        .is_some_and(|entry| entry.stored.meta.key == *key)
 }
 
 fn hash_of(entries: &[Option<Entry>], hasher: &DefaultHashBuilder, slot: Slot) -> u64 {

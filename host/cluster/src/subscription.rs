@@ -23,7 +23,11 @@ pub struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(queue: Arc<Queue>, lister: Arc<Lister>, held: Held) -> Self {
-        Self { queue, lister, _held: held }
+        Self {
+            queue,
+            lister,
+            _held: held,
+        }
     }
 
     /// Waits for the next deltas, at most a thousand. The answer may be empty: then only
@@ -67,7 +71,11 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, ones: Vec::new(), discovered: Vec::new() }
+        Self {
+            shared,
+            ones: Vec::new(),
+            discovered: Vec::new(),
+        }
     }
 
     pub(crate) fn one(&mut self, resource: Resource, id: AttachmentId) {

@@ -19,8 +19,16 @@ pub(crate) struct TokenBucket {
 impl TokenBucket {
     /// `rate` tokens a second, at most `burst` at once. A rate of 0 means no limit.
     pub(crate) fn new(rate: u32, burst: u32) -> Self {
-        let interval = if rate == 0 { Duration::ZERO } else { Duration::from_secs(1) / rate };
-        Self { interval, burst: interval * burst.max(1), full_at: Mutex::new(Instant::now()) }
+        let interval = if rate == 0 {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(1) / rate
+        };
+        Self {
+            interval,
+            burst: interval * burst.max(1),
+            full_at: Mutex::new(Instant::now()),
+        }
     }
 
     /// Takes a token, waiting for it if need be.

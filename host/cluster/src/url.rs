@@ -17,7 +17,12 @@ pub(crate) enum Name {
 }
 
 /// The path of an object, or of a collection for [`Name::Forbidden`].
-pub(crate) fn path(resource: &Resource, key: &ObjectKey, subresource: &str, name: Name) -> Result<String, ApiError> {
+pub(crate) fn path(
+    resource: &Resource,
+    key: &ObjectKey,
+    subresource: &str,
+    name: Name,
+) -> Result<String, ApiError> {
     check_names(resource, key, subresource)?;
     let mut path = resource.path(&key.namespace);
     match name {
@@ -36,7 +41,10 @@ pub(crate) fn path(resource: &Resource, key: &ObjectKey, subresource: &str, name
 }
 
 fn check_names(resource: &Resource, key: &ObjectKey, subresource: &str) -> Result<(), ApiError> {
-    let dns = |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let dns = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
     let dotted = |text: &str| text.split('.').all(|label| !label.is_empty() && dns(label));
     if !(resource.group.is_empty() || dotted(&resource.group)) {
         return Err(refuse(format!("{:?} is not an API group", resource.group)));
@@ -96,25 +104,55 @@ mod tests {
 
     #[test]
     fn a_name_is_one_segment_and_is_encoded() {
-        let path = path(&pods(), &ObjectKey::new("ns", "system:a b"), "status", Name::Required).unwrap();
+        let path = path(
+            &pods(),
+            &ObjectKey::new("ns", "system:a b"),
+            "status",
+            Name::Required,
+        )
+        .unwrap();
         assert_eq!(path, "/api/v1/namespaces/ns/pods/system%3Aa%20b/status");
     }
 
     #[test]
     fn names_that_would_change_the_path_are_refused() {
         for name in ["", ".", "..", "a/b", "a%2fb", "../../secrets/x"] {
-            assert!(path(&pods(), &ObjectKey::new("ns", name), "", Name::Required).is_err(), "{name:?}");
+            assert!(
+                path(&pods(), &ObjectKey::new("ns", name), "", Name::Required).is_err(),
+                "{name:?}"
+            );
         }
         for namespace in ["..", "a/b", "kube-system/secrets", "A"] {
-            assert!(path(&pods(), &ObjectKey::new(namespace, "x"), "", Name::Required).is_err(), "{namespace:?}");
+            assert!(
+                path(&pods(), &ObjectKey::new(namespace, "x"), "", Name::Required).is_err(),
+                "{namespace:?}"
+            );
         }
-        for (plural, subresource) in [("pods/x", ""), ("..", ""), ("", ""), ("pods", "../x"), ("pods", "a/b")] {
+        for (plural, subresource) in [
+            ("pods/x", ""),
+            ("..", ""),
+            ("", ""),
+            ("pods", "../x"),
+            ("pods", "a/b"),
+        ] {
             let resource = Resource::new("", "v1", plural);
-            assert!(path(&resource, &ObjectKey::new("ns", "x"), subresource, Name::Required).is_err(), "{plural:?}");
+            assert!(
+                path(&resource, &ObjectKey::new("ns", "x"), subresource, Name::Required).is_err(),
+                "{plural:?}"
+            );
         }
-        for (group, version) in [("a/b", "v1"), ("..", "v1"), ("apps", ""), ("apps", "v1/x"), ("apps", "..")] {
+        for (group, version) in [
+            ("a/b", "v1"),
+            ("..", "v1"),
+            ("apps", ""),
+            ("apps", "v1/x"),
+            ("apps", ".."),
+        ] {
             let resource = Resource::new(group, version, "pods");
-            assert!(path(&resource, &ObjectKey::new("ns", "x"), "", Name::Required).is_err(), "{group:?}");
+            assert!(
+                path(&resource, &ObjectKey::new("ns", "x"), "", Name::Required).is_err(),
+                "{group:?}"
+            );
         }
     }
 

@@ -40,25 +40,53 @@ pub(super) async fn fetch(client: &ApiClient, root: &str) -> Result<Vec<GroupVer
     };
     let document: Document = serde_json::from_slice(&bytes).map_err(|error| unexpected(root, error))?;
     match document {
-        Document { items: Some(groups), .. } => Ok(groups.into_iter().flat_map(AggregatedGroup::versions).collect()),
-        Document { groups: Some(groups), .. } => {
+        Document {
+            items: Some(groups), ..
+        } => Ok(groups.into_iter().flat_map(AggregatedGroup::versions).collect()),
+        Document {
+            groups: Some(groups), ..
+        } => {
             let versions = groups.into_iter().flat_map(PlainGroup::versions);
             fetch_each(client, versions.collect()).await
         }
-        Document { versions: Some(versions), .. } => {
-            fetch_each(client, versions.into_iter().map(|version| (SmolStr::default(), version)).collect()).await
+        Document {
+            versions: Some(versions),
+            ..
+        } => {
+            fetch_each(
+                client,
+                versions
+                    .into_iter()
+                    .map(|version| (SmolStr::default(), version))
+                    .collect(),
+            )
+            .await
         }
-        _ => Err(unexpected(root, "neither APIGroupDiscoveryList, APIGroupList nor APIVersions")),
+        _ => Err(unexpected(
+            root,
+            "neither APIGroupDiscoveryList, APIGroupList nor APIVersions",
+        )),
     }
 }
 
-async fn fetch_each(client: &ApiClient, names: Vec<(SmolStr, SmolStr)>) -> Result<Vec<GroupVersion>, ApiError> {
+async fn fetch_each(
+    client: &ApiClient,
+    names: Vec<(SmolStr, SmolStr)>,
+) -> Result<Vec<GroupVersion>, ApiError> {
     let requests = names.into_iter().map(async |(group, version)| {
-        let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+        let path = if group.is_empty() {
+            format!("/api/{version}")
+        } else {
+            format!("/apis/{group}/{version}")
+        };
         let list = client.get(&path, "application/json").await.ok();
         let list = list.and_then(|bytes| serde_json::from_slice::<PlainResources>(&bytes).ok());
         let resources = list.map(|list| list.served(&group, &version));
-        GroupVersion { group, version, resources }
+        GroupVersion {
+            group,
+            version,
+            resources,
+        }
     });
     Ok(futures::future::join_all(requests).await)
 }
@@ -117,10 +145,24 @@ impl AggregatedGroup {
         self.versions.into_iter().map(move |version| {
             let stale = version.freshness == "Stale";
             let served = |entry: AggregatedResource| {
-                let kind = entry.response_kind.map(|kind| kind.kind).filter(|kind| !kind.is_empty())?;
-                let resource = Resource { group: group.clone(), version: version.version.clone(), plural: entry.resource };
-                let info = ResourceInfo { resource, kind, namespaced: entry.scope == "Namespaced" };
-                Some(Served { info, deletable: is_deletable(&entry.verbs) })
+                let kind = entry
+                    .response_kind
+                    .map(|kind| kind.kind)
+                    .filter(|kind| !kind.is_empty())?;
+                let resource = Resource {
+                    group: group.clone(),
+                    version: version.version.clone(),
+                    plural: entry.resource,
+                };
+                let info = ResourceInfo {
+                    resource,
+                    kind,
+                    namespaced: entry.scope == "Namespaced",
+                };
+                Some(Served {
+                    info,
+                    deletable: is_deletable(&entry.verbs),
+                })
             };
             let resources: Vec<Served> = version.resources.into_iter().filter_map(served).collect();
             GroupVersion {
@@ -151,7 +193,9 @@ impl PlainGroup {
         let preferred = self.preferred_version.map(|preferred| preferred.version);
         let mut versions: Vec<SmolStr> = self.versions.into_iter().map(|version| version.version).collect();
         versions.sort_by_key(|version| Some(version) != preferred.as_ref());
-        versions.into_iter().map(move |version| (self.name.clone(), version))
+        versions
+            .into_iter()
+            .map(move |version| (self.name.clone(), version))
     }
 }
 
@@ -172,12 +216,19 @@ struct PlainResource {
 
 impl PlainResources {
     fn served(self, group: &SmolStr, version: &SmolStr) -> Vec<Served> {
-        let resources = self.resources.into_iter().filter(|resource| !resource.name.contains('/'));
+        let resources = self
+            .resources
+            .into_iter()
+            .filter(|resource| !resource.name.contains('/'));
         resources
             .map(|entry| Served {
                 deletable: is_deletable(&entry.verbs),
                 info: ResourceInfo {
-                    resource: Resource { group: group.clone(), version: version.clone(), plural: entry.name },
+                    resource: Resource {
+                        group: group.clone(),
+                        version: version.clone(),
+                        plural: entry.name,
+                    },
                     kind: entry.kind,
                     namespaced: entry.namespaced,
                 },
@@ -187,5 +238,7 @@ impl PlainResources {
 }
 
 fn is_deletable(verbs: &[SmolStr]) -> bool {
-    ["delete", "list", "watch"].iter().all(|verb| verbs.iter().any(|has| has == verb))
+    ["delete", "list", "watch"]
+        .iter()
+        .all(|verb| verbs.iter().any(|has| has == verb))
 }

@@ -20,7 +20,10 @@ fn kubeconfig(folder: &Path, server: &str) -> PathBuf {
 }
 
 fn options(kubeconfig: PathBuf) -> ConnectOptions {
-    ConnectOptions { kubeconfig: Some(kubeconfig), ..ConnectOptions::default() }
+    ConnectOptions {
+        kubeconfig: Some(kubeconfig),
+        ..ConnectOptions::default()
+    }
 }
 
 /// Answers each connection once with these bytes; gives the address and what was asked.
@@ -64,7 +67,12 @@ async fn an_address_where_nothing_listens_is_named() {
     drop(listener);
     let error = check(&format!("http://{address}")).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
-    assert!(error.to_string().starts_with(&format!("cannot reach the API server at http://{address}: ")), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("cannot reach the API server at http://{address}: ")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -77,9 +85,15 @@ async fn a_server_that_speaks_no_tls_is_told_from_one_that_is_away() {
 #[tokio::test]
 async fn refused_credentials_and_strange_answers_are_told_apart() {
     let (address, _requests) = answering("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n").await;
-    assert!(matches!(check(&format!("http://{address}")).await, Err(ConnectError::Credentials { code: 401, .. })));
+    assert!(matches!(
+        check(&format!("http://{address}")).await,
+        Err(ConnectError::Credentials { code: 401, .. })
+    ));
     let (address, _requests) = answering("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>").await;
-    assert!(matches!(check(&format!("http://{address}")).await, Err(ConnectError::Unexpected { .. })));
+    assert!(matches!(
+        check(&format!("http://{address}")).await,
+        Err(ConnectError::Unexpected { .. })
+    ));
 }
 
 #[tokio::test]
@@ -87,8 +101,19 @@ async fn a_kubeconfig_that_cannot_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let error = ApiClient::connect(&options(missing.clone())).await.err().unwrap();
-    assert!(error.to_string().starts_with(&format!("cannot use kubeconfig {}: ", missing.display())), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("cannot use kubeconfig {}: ", missing.display())),
+        "{error}"
+    );
     let path = kubeconfig(folder.path(), "http://127.0.0.1:1");
-    let options = ConnectOptions { context: Some("other".into()), ..options(path) };
-    assert!(matches!(ApiClient::connect(&options).await, Err(ConnectError::Kubeconfig { .. })));
+    let options = ConnectOptions {
+        context: Some("other".into()),
+        ..options(path)
+    };
+    assert!(matches!(
+        ApiClient::connect(&options).await,
+        Err(ConnectError::Kubeconfig { .. })
+    ));
 }

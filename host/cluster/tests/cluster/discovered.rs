@@ -21,12 +21,23 @@ fn carts() -> Value {
 }
 
 fn definitions() -> Value {
-    group("apiextensions.k8s.io", "Current", &[resource("customresourcedefinitions", "CustomResourceDefinition", ALL)])
+    group(
+        "apiextensions.k8s.io",
+        "Current",
+        &[resource(
+            "customresourcedefinitions",
+            "CustomResourceDefinition",
+            ALL,
+        )],
+    )
 }
 
 fn everything(except: &[&str]) -> WatchSpec {
     let except = except.iter().map(|name| (*name).into()).collect();
-    WatchSpec { view: View::Metadata, ..watch_of(WatchTarget::Discovered { except }) }
+    WatchSpec {
+        view: View::Metadata,
+        ..watch_of(WatchTarget::Discovered { except })
+    }
 }
 
 fn subscribe(except: &[&str]) -> (InformerRegistry, Server, Subscription) {
@@ -57,7 +68,12 @@ async fn collect(subscription: &mut Subscription, count: usize) -> Vec<String> {
     while seen.len() < count {
         for batch in subscription.next().await {
             let words = |delta: &windlass_core::seams::Delta| {
-                format!("{:?} {} {}", delta.kind, batch.source.kind, delta.object.key().name)
+                format!(
+                    "{:?} {} {}",
+                    delta.kind,
+                    batch.source.kind,
+                    delta.object.key().name
+                )
             };
             seen.extend(batch.deltas.iter().map(words));
         }
@@ -73,11 +89,21 @@ async fn every_deletable_resource_is_watched_but_for_the_excepted() {
         resource("events", "Event", ALL),
         resource("bindings", "Binding", &["create"]),
     ];
-    let shop = group("shop.example", "Current", &[resource("carts", "Cart", ALL), resource("tills", "Till", ALL)]);
+    let shop = group(
+        "shop.example",
+        "Current",
+        &[resource("carts", "Cart", ALL), resource("tills", "Till", ALL)],
+    );
     answer(&mut server, &core, &[shop]).await;
     let watches = serve(&mut server, 2).await;
-    assert_eq!(sorted(watches.iter().map(|(path, _)| path.clone()).collect()), ["/api/v1/pods", CARTS]);
-    assert_eq!(collect(&mut subscription, 2).await, ["Added Cart carts", "Added Pod pods"]);
+    assert_eq!(
+        sorted(watches.iter().map(|(path, _)| path.clone()).collect()),
+        ["/api/v1/pods", CARTS]
+    );
+    assert_eq!(
+        collect(&mut subscription, 2).await,
+        ["Added Cart carts", "Added Pod pods"]
+    );
     assert!(subscription.has_synced());
 }
 
@@ -102,7 +128,8 @@ async fn a_resource_that_cannot_be_listed_does_not_hold_up_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_definition_that_changes_is_followed_at_once_and_a_vanished_resource_ends() {
-    let (registry, mut server, mut subscription) = subscribe(&["apiextensions.k8s.io/customresourcedefinitions"]);
+    let (registry, mut server, mut subscription) =
+        subscribe(&["apiextensions.k8s.io/customresourcedefinitions"]);
     answer(&mut server, &[], &[definitions()]).await;
     let mut watches = serve(&mut server, 1).await;
     let (path, definition_watch) = watches.remove(0);
@@ -136,6 +163,6 @@ async fn a_group_that_fails_keeps_its_watches() {
     answer(&mut server, &[], &[group("shop.example", "Stale", &[])]).await;
     server.expect("/api").await.status(500, "InternalError");
     answer(&mut server, &[], &[carts()]).await;
-    assert!(server.is_quiet().await);
+    server.expect_quiet().await;
     assert_eq!(registry.status()[0].objects, 1);
 }

@@ -23,9 +23,15 @@ pub(crate) const ALL: &[&str] = &["create", "delete", "get", "list", "watch"];
 /// Answers one round of aggregated discovery.
 pub(crate) async fn answer(server: &mut Server, core: &[Value], groups: &[Value]) {
     let call = server.expect("/api").await;
-    assert!(call.header("accept").starts_with("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"));
+    assert!(
+        call.header("accept")
+            .starts_with("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+    );
     call.ok(&json!({ "kind": "APIGroupDiscoveryList", "items": [group("", "Current", core)] }));
-    server.expect("/apis").await.ok(&json!({ "kind": "APIGroupDiscoveryList", "items": groups }));
+    server
+        .expect("/apis")
+        .await
+        .ok(&json!({ "kind": "APIGroupDiscoveryList", "items": groups }));
 }
 
 async fn refresh(discovery: &DiscoveryCache, script: impl Future<Output = ()>) {
@@ -45,14 +51,28 @@ async fn kinds_lead_to_resources_and_a_group_prefers_its_first_version() {
               "resources": [resource("carts", "Cart", ALL), resource("tills", "Till", ALL)] },
         ]
     });
-    let core = [resource("pods", "Pod", ALL), resource("bindings", "Binding", &["create"])];
+    let core = [
+        resource("pods", "Pod", ALL),
+        resource("bindings", "Binding", &["create"]),
+    ];
     refresh(&discovery, answer(&mut server, &core, &[groups])).await;
     let info = discovery.resolve("shop.example", "v1", "Cart").unwrap();
     assert_eq!((info.resource.plural.as_str(), info.namespaced), ("carts", true));
     assert_eq!(discovery.resolve("shop.example", "v3", "Cart"), None);
     assert!(discovery.lookup(&Resource::new("", "v1", "bindings")).is_some());
-    let deletable: Vec<String> = discovery.deletable().iter().map(|info| info.resource.path("")).collect();
-    assert_eq!(deletable, ["/api/v1/pods", "/apis/shop.example/v2/carts", "/apis/shop.example/v1/tills"]);
+    let deletable: Vec<String> = discovery
+        .deletable()
+        .iter()
+        .map(|info| info.resource.path(""))
+        .collect();
+    assert_eq!(
+        deletable,
+        [
+            "/api/v1/pods",
+            "/apis/shop.example/v2/carts",
+            "/apis/shop.example/v1/tills"
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,16 +80,25 @@ async fn a_server_without_aggregation_is_asked_group_by_group() {
     let (client, mut server) = server();
     let discovery = DiscoveryCache::new(client);
     let script = async {
-        server.expect("/api").await.ok(&json!({ "kind": "APIVersions", "versions": ["v1"] }));
-        server.expect("/api/v1").await.ok(&json!({ "kind": "APIResourceList", "resources": [
-            { "name": "pods", "kind": "Pod", "namespaced": true, "verbs": ALL },
-            { "name": "pods/status", "kind": "Pod", "namespaced": true, "verbs": ["get"] },
-        ]}));
+        server
+            .expect("/api")
+            .await
+            .ok(&json!({ "kind": "APIVersions", "versions": ["v1"] }));
+        server
+            .expect("/api/v1")
+            .await
+            .ok(&json!({ "kind": "APIResourceList", "resources": [
+                { "name": "pods", "kind": "Pod", "namespaced": true, "verbs": ALL },
+                { "name": "pods/status", "kind": "Pod", "namespaced": true, "verbs": ["get"] },
+            ]}));
         server.expect("/apis").await.status(406, "NotAcceptable");
-        server.expect("/apis").await.ok(&json!({ "kind": "APIGroupList", "groups": [{
-            "name": "apps", "versions": [{ "version": "v1beta1" }, { "version": "v1" }],
-            "preferredVersion": { "version": "v1" }
-        }]}));
+        server
+            .expect("/apis")
+            .await
+            .ok(&json!({ "kind": "APIGroupList", "groups": [{
+                "name": "apps", "versions": [{ "version": "v1beta1" }, { "version": "v1" }],
+                "preferredVersion": { "version": "v1" }
+            }]}));
         for _ in 0..2 {
             let call = server.next().await;
             if call.path.ends_with("/v1") {
@@ -90,7 +119,11 @@ async fn a_group_that_cannot_be_asked_keeps_what_was_known() {
     let discovery = DiscoveryCache::new(client);
     let carts = group("shop.example", "Current", &[resource("carts", "Cart", ALL)]);
     refresh(&discovery, answer(&mut server, &[], &[carts])).await;
-    refresh(&discovery, answer(&mut server, &[], &[group("shop.example", "Stale", &[])])).await;
+    refresh(
+        &discovery,
+        answer(&mut server, &[], &[group("shop.example", "Stale", &[])]),
+    )
+    .await;
     assert!(discovery.resolve("shop.example", "v1", "Cart").is_some());
     refresh(&discovery, answer(&mut server, &[], &[])).await;
     assert_eq!(discovery.resolve("shop.example", "v1", "Cart"), None);
@@ -100,8 +133,14 @@ async fn a_group_that_cannot_be_asked_keeps_what_was_known() {
 async fn a_failed_round_leaves_everything_as_it_was() {
     let (client, mut server) = server();
     let discovery = DiscoveryCache::new(client);
-    refresh(&discovery, answer(&mut server, &[resource("pods", "Pod", ALL)], &[])).await;
-    let (failed, ()) = tokio::join!(discovery.refresh(), async { server.expect("/api").await.status(500, "InternalError") });
+    refresh(
+        &discovery,
+        answer(&mut server, &[resource("pods", "Pod", ALL)], &[]),
+    )
+    .await;
+    let (failed, ()) = tokio::join!(discovery.refresh(), async {
+        server.expect("/api").await.status(500, "InternalError")
+    });
     assert!(failed.is_err());
     assert!(discovery.resolve("", "v1", "Pod").is_some());
 }

@@ -1,6 +1,8 @@
 //! The crate against a scripted API server: every request arrives in the test, which
 //! decides what comes back. Time is paused, so that back-off and limits cost nothing.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod connect;
 mod discovered;
 mod discovery;

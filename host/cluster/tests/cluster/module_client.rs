@@ -30,7 +30,11 @@ impl WriteObserver for Log {
 
 fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> PermissionRule {
     let list = |items: &[&str]| items.iter().map(|item| (*item).into()).collect();
-    PermissionRule { api_groups: list(groups), resources: list(resources), verbs: list(verbs) }
+    PermissionRule {
+        api_groups: list(groups),
+        resources: list(resources),
+        verbs: list(verbs),
+    }
 }
 
 fn config(grants: Vec<PermissionRule>) -> ModuleClientConfig {
@@ -48,7 +52,11 @@ fn module_with(config: ModuleClientConfig) -> (ModuleClient, Server, Arc<Log>) {
     let (client, server) = server();
     let log: Arc<Log> = Arc::default();
     let observer: Arc<dyn WriteObserver> = log.clone();
-    (ModuleClient::new(client, config, Some(observer)).unwrap(), server, log)
+    (
+        ModuleClient::new(client, config, Some(observer)).unwrap(),
+        server,
+        log,
+    )
 }
 
 fn module() -> (ModuleClient, Server, Arc<Log>) {
@@ -56,7 +64,12 @@ fn module() -> (ModuleClient, Server, Arc<Log>) {
 }
 
 fn request(name: &str, verb: ApiVerb) -> ApiRequest {
-    ApiRequest { resource: pods(), key: ObjectKey::new("ns", name), subresource: "".into(), verb }
+    ApiRequest {
+        resource: pods(),
+        key: ObjectKey::new("ns", name),
+        subresource: "".into(),
+        verb,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +84,7 @@ async fn a_call_without_permission_is_never_sent_and_names_the_missing_rule() {
         "module shop is not permitted to update pods/status in API group \"\"; \
          grant apiGroups: [\"\"], resources: [\"pods/status\"], verbs: [\"update\"]"
     );
-    assert!(server.is_quiet().await);
+    server.expect_quiet().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,14 +96,21 @@ async fn names_that_would_change_the_path_are_never_sent() {
     }
     let mut elsewhere = request("a", ApiVerb::Get);
     elsewhere.resource = Resource::new("", "v1", "pods/a/exec?");
-    assert_eq!(module.call(1, elsewhere).await.unwrap_err().kind, ApiErrorKind::BadRequest);
-    assert!(server.is_quiet().await);
+    assert_eq!(
+        module.call(1, elsewhere).await.unwrap_err().kind,
+        ApiErrorKind::BadRequest
+    );
+    server.expect_quiet().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_verb_becomes_its_request() {
     let (module, mut server, _log) = module();
-    let options = ListOptions { label_selector: "a=b".into(), limit: 5, ..ListOptions::default() };
+    let options = ListOptions {
+        label_selector: "a=b".into(),
+        limit: 5,
+        ..ListOptions::default()
+    };
     let delete = DeleteOptions {
         propagation_policy: Some(PropagationPolicy::Orphan),
         grace_period_seconds: Some(0),
@@ -99,23 +119,65 @@ async fn each_verb_becomes_its_request() {
     };
     let patch = ApiVerb::Patch(PatchType::StrategicMerge, "{}".into());
     let cases = [
-        (request("a", ApiVerb::Get), "GET", "/api/v1/namespaces/ns/pods/a", ""),
-        (request("", ApiVerb::List(options)), "GET", "/api/v1/namespaces/ns/pods", ""),
-        (request("", ApiVerb::Create("{}".into())), "POST", "/api/v1/namespaces/ns/pods", "application/json"),
-        (request("a", ApiVerb::Update("{}".into())), "PUT", "/api/v1/namespaces/ns/pods/a", "application/json"),
-        (request("a", patch), "PATCH", "/api/v1/namespaces/ns/pods/a", "application/strategic-merge-patch+json"),
-        (request("a", ApiVerb::Delete(delete)), "DELETE", "/api/v1/namespaces/ns/pods/a", "application/json"),
+        (
+            request("a", ApiVerb::Get),
+            "GET",
+            "/api/v1/namespaces/ns/pods/a",
+            "",
+        ),
+        (
+            request("", ApiVerb::List(options)),
+            "GET",
+            "/api/v1/namespaces/ns/pods",
+            "",
+        ),
+        (
+            request("", ApiVerb::Create("{}".into())),
+            "POST",
+            "/api/v1/namespaces/ns/pods",
+            "application/json",
+        ),
+        (
+            request("a", ApiVerb::Update("{}".into())),
+            "PUT",
+            "/api/v1/namespaces/ns/pods/a",
+            "application/json",
+        ),
+        (
+            request("a", patch),
+            "PATCH",
+            "/api/v1/namespaces/ns/pods/a",
+            "application/strategic-merge-patch+json",
+        ),
+        (
+            request("a", ApiVerb::Delete(delete)),
+            "DELETE",
+            "/api/v1/namespaces/ns/pods/a",
+            "application/json",
+        ),
     ];
     for (request, method, path, content_type) in cases {
         let verb = request.verb.clone();
         let answered = tokio::spawn(module.call(1, request));
         let call = server.expect(path).await;
-        assert_eq!((call.method.as_str(), call.header("content-type")), (method, content_type));
-        assert_eq!(call.header("user-agent"), concat!("windlass/", env!("CARGO_PKG_VERSION"), " shop"));
+        assert_eq!(
+            (call.method.as_str(), call.header("content-type")),
+            (method, content_type)
+        );
+        assert_eq!(
+            call.header("user-agent"),
+            concat!("windlass/", env!("CARGO_PKG_VERSION"), " shop")
+        );
         let writes = matches!(verb, ApiVerb::Create(_) | ApiVerb::Update(_) | ApiVerb::Patch(..));
-        assert_eq!(call.query.get("fieldManager").map(String::as_str), writes.then_some("shop"));
+        assert_eq!(
+            call.query.get("fieldManager").map(String::as_str),
+            writes.then_some("shop")
+        );
         match verb {
-            ApiVerb::List(_) => assert_eq!((call.query["labelSelector"].as_str(), call.query["limit"].as_str()), ("a%3Db", "5")),
+            ApiVerb::List(_) => assert_eq!(
+                (call.query["labelSelector"].as_str(), call.query["limit"].as_str()),
+                ("a%3Db", "5")
+            ),
             ApiVerb::Delete(_) => assert_eq!(
                 call.json(),
                 json!({ "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Orphan",
@@ -136,7 +198,10 @@ async fn successful_writes_are_reported_and_failed_ones_are_not() {
     server.next().await.ok(&stored);
     created.await.unwrap().unwrap();
     let deleted = tokio::spawn(module.call(8, request("b", ApiVerb::Delete(DeleteOptions::default()))));
-    server.next().await.ok(&json!({ "kind": "Status", "status": "Success", "details": { "uid": "u2" } }));
+    server
+        .next()
+        .await
+        .ok(&json!({ "kind": "Status", "status": "Success", "details": { "uid": "u2" } }));
     deleted.await.unwrap().unwrap();
     let failed = tokio::spawn(module.call(9, request("c", ApiVerb::Update("{}".into()))));
     server.next().await.status(409, "Conflict");
@@ -147,10 +212,18 @@ async fn successful_writes_are_reported_and_failed_ones_are_not() {
     let mut binding = request("a", ApiVerb::Create("{}".into()));
     binding.subresource = "binding".into();
     let bound = tokio::spawn(module.call(9, binding));
-    server.expect("/api/v1/namespaces/ns/pods/a/binding").await.ok(&json!({ "kind": "Status", "status": "Success" }));
+    server
+        .expect("/api/v1/namespaces/ns/pods/a/binding")
+        .await
+        .ok(&json!({ "kind": "Status", "status": "Success" }));
     bound.await.unwrap().unwrap();
 
-    let write = |name: &str, uid: &str, effect| Write { resource: pods(), key: ObjectKey::new("ns", name), uid: uid.into(), effect };
+    let write = |name: &str, uid: &str, effect| Write {
+        resource: pods(),
+        key: ObjectKey::new("ns", name),
+        uid: uid.into(),
+        effect,
+    };
     let expected = [
         (7, write("a-x1", "u1", WriteEffect::Stored { revision: 42 })),
         (8, write("b", "u2", WriteEffect::Deleted)),
@@ -164,18 +237,27 @@ async fn nothing_is_retried_and_the_servers_pause_is_passed_on() {
     let call = tokio::spawn(module.call(1, request("a", ApiVerb::Get)));
     server.next().await.retry_after(429, 3);
     let error = call.await.unwrap().unwrap_err();
-    assert_eq!((error.kind, error.retry_after_ms), (ApiErrorKind::TooManyRequests, Some(3000)));
+    assert_eq!(
+        (error.kind, error.retry_after_ms),
+        (ApiErrorKind::TooManyRequests, Some(3000))
+    );
     let call = tokio::spawn(module.call(1, request("a", ApiVerb::Get)));
     server.next().await.reset();
     assert_eq!(call.await.unwrap().unwrap_err().kind, ApiErrorKind::Unavailable);
-    assert!(server.is_quiet().await);
+    server.expect_quiet().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_wait_for_the_budget_of_their_module() {
-    let (module, mut server, _log) = module_with(ModuleClientConfig { qps: 10, burst: 2, ..config(vec![rule(&["*"], &["*"], &["*"])]) });
+    let (module, mut server, _log) = module_with(ModuleClientConfig {
+        qps: 10,
+        burst: 2,
+        ..config(vec![rule(&["*"], &["*"], &["*"])])
+    });
     let start = Instant::now();
-    let calls: Vec<_> = (0..7).map(|_| tokio::spawn(module.call(1, request("a", ApiVerb::Get)))).collect();
+    let calls: Vec<_> = (0..7)
+        .map(|_| tokio::spawn(module.call(1, request("a", ApiVerb::Get))))
+        .collect();
     for _ in 0..7 {
         server.next().await.ok(&json!({}));
     }
@@ -187,23 +269,36 @@ async fn calls_wait_for_the_budget_of_their_module() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_calls_are_in_flight_than_the_module_may_have() {
-    let (module, mut server, _log) = module_with(ModuleClientConfig { max_in_flight: 2, ..config(vec![rule(&["*"], &["*"], &["*"])]) });
-    let _calls: Vec<_> = (0..3).map(|_| tokio::spawn(module.call(1, request("a", ApiVerb::Get)))).collect();
+    let (module, mut server, _log) = module_with(ModuleClientConfig {
+        max_in_flight: 2,
+        ..config(vec![rule(&["*"], &["*"], &["*"])])
+    });
+    let _calls: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(module.call(1, request("a", ApiVerb::Get))))
+        .collect();
     let first = server.next().await;
     let _second = server.next().await;
-    assert!(server.is_quiet().await);
+    server.expect_quiet().await;
     first.ok(&json!({}));
     server.next().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_module_may_act_as_a_user_of_its_own() {
-    let (module, mut server, _log) =
-        module_with(ModuleClientConfig { impersonate: Some("windlass:shop".into()), ..config(vec![rule(&["*"], &["*"], &["*"])]) });
+    let (module, mut server, _log) = module_with(ModuleClientConfig {
+        impersonate: Some("windlass:shop".into()),
+        ..config(vec![rule(&["*"], &["*"], &["*"])])
+    });
     let _call = tokio::spawn(module.call(1, request("a", ApiVerb::Get)));
     assert_eq!(server.next().await.header("impersonate-user"), "windlass:shop");
     let (client, _server) = crate::server::server();
-    let wrong = ModuleClientConfig { impersonate: Some("a\nb".into()), ..config(Vec::new()) };
+    let wrong = ModuleClientConfig {
+        impersonate: Some("a\nb".into()),
+        ..config(Vec::new())
+    };
     let error = ModuleClient::new(client, wrong, None).err().unwrap();
-    assert_eq!(error.to_string(), "impersonated user of module shop cannot be sent in a header: \"a\\nb\"");
+    assert_eq!(
+        error.to_string(),
+        "impersonated user of module shop cannot be sent in a header: \"a\\nb\""
+    );
 }

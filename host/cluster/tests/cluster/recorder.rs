@@ -38,14 +38,26 @@ async fn an_event_is_created_and_its_repetition_counted() {
     sink.record(event("no", ""));
     let call = server.expect(EVENTS).await;
     let body = call.json();
-    assert_eq!(body["involvedObject"], json!({ "apiVersion": "v1", "kind": "Pod", "namespace": "ns", "name": "web", "uid": "u1" }));
-    assert_eq!((&body["source"], &body["count"]), (&json!({ "component": "deployment-controller" }), &json!(1)));
-    assert_eq!((body["type"].as_str(), body["message"].as_str()), (Some("Warning"), Some("no")));
+    assert_eq!(
+        body["involvedObject"],
+        json!({ "apiVersion": "v1", "kind": "Pod", "namespace": "ns", "name": "web", "uid": "u1" })
+    );
+    assert_eq!(
+        (&body["source"], &body["count"]),
+        (&json!({ "component": "deployment-controller" }), &json!(1))
+    );
+    assert_eq!(
+        (body["type"].as_str(), body["message"].as_str()),
+        (Some("Warning"), Some("no"))
+    );
     let name = body["metadata"]["name"].as_str().unwrap().to_owned();
     assert!(name.starts_with("web."), "{name}");
     call.ok(&body);
     let call = server.expect(&format!("{EVENTS}/{name}")).await;
-    assert_eq!((call.method.as_str(), call.header("content-type")), ("PATCH", "application/strategic-merge-patch+json"));
+    assert_eq!(
+        (call.method.as_str(), call.header("content-type")),
+        ("PATCH", "application/strategic-merge-patch+json")
+    );
     assert_eq!(call.json()["count"], 2);
     call.status(404, "NotFound");
     // It expired meanwhile: the next one starts anew.
@@ -62,9 +74,21 @@ async fn an_event_with_an_action_goes_through_the_newer_api() {
     sink.record(event("second", "Scheduling"));
     let call = server.expect("/apis/events.k8s.io/v1/namespaces/ns/events").await;
     let body = call.json();
-    assert_eq!((body["note"].as_str(), body["action"].as_str()), (Some("first"), Some("Scheduling")));
-    assert_eq!((body["reportingController"].as_str(), body["reportingInstance"].as_str()), (Some("scheduler"), Some("scheduler-host-1")));
-    assert_eq!(body["eventTime"].as_str().unwrap().len(), "2026-01-01T00:00:00.000000Z".len());
+    assert_eq!(
+        (body["note"].as_str(), body["action"].as_str()),
+        (Some("first"), Some("Scheduling"))
+    );
+    assert_eq!(
+        (
+            body["reportingController"].as_str(),
+            body["reportingInstance"].as_str()
+        ),
+        (Some("scheduler"), Some("scheduler-host-1"))
+    );
+    assert_eq!(
+        body["eventTime"].as_str().unwrap().len(),
+        "2026-01-01T00:00:00.000000Z".len()
+    );
     call.ok(&body);
     let call = server.next().await;
     assert_eq!(call.json()["series"]["count"], 2);

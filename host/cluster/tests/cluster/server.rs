@@ -50,8 +50,12 @@ pub(crate) fn server() -> (ApiClient, Server) {
                 body: body.to_bytes(),
                 answer,
             };
-            sender.send(call).map_err(|_| std::io::Error::other("connection refused"))?;
-            answered.await.map_err(|_| std::io::Error::other("connection reset"))
+            sender
+                .send(call)
+                .map_err(|_| std::io::Error::other("connection refused"))?;
+            answered
+                .await
+                .map_err(|_| std::io::Error::other("connection reset"))
         }
     });
     (ApiClient::from_service(service, "test"), Server { calls })
@@ -69,7 +73,10 @@ impl Server {
     /// The next request, however long the client takes to make it.
     pub(crate) async fn next(&mut self) -> Call {
         let patience = Duration::from_secs(24 * 3600);
-        tokio::time::timeout(patience, self.calls.recv()).await.expect("no request came").expect("the client is gone")
+        tokio::time::timeout(patience, self.calls.recv())
+            .await
+            .expect("no request came")
+            .expect("the client is gone")
     }
 
     /// The next request, which must be for this path.
@@ -82,24 +89,34 @@ impl Server {
     /// The next request, which must be a list of this path.
     pub(crate) async fn expect_list(&mut self, path: &str) -> Call {
         let call = self.expect(path).await;
-        assert_eq!(call.query.get("watch"), None, "a watch instead of a list of {path}");
+        assert_eq!(
+            call.query.get("watch"),
+            None,
+            "a watch instead of a list of {path}"
+        );
         call
     }
 
     /// The next request, which must be a watch of this path from this version.
     pub(crate) async fn expect_watch(&mut self, path: &str, revision: u64) -> Watch {
         let call = self.expect(path).await;
-        assert_eq!(call.query.get("watch").map(String::as_str), Some("true"), "a list instead of a watch of {path}");
+        assert_eq!(
+            call.query.get("watch").map(String::as_str),
+            Some("true"),
+            "a list instead of a watch of {path}"
+        );
         assert_eq!(call.query["resourceVersion"], revision.to_string());
         call.stream()
     }
 
-    /// Whether a request is waiting, after everything that is ready has run.
-    pub(crate) async fn is_quiet(&mut self) -> bool {
+    /// No request is waiting after everything that is ready has run.
+    pub(crate) async fn expect_quiet(&mut self) {
         for _ in 0..20 {
             tokio::task::yield_now().await;
         }
-        self.calls.is_empty()
+        if let Ok(call) = self.calls.try_recv() {
+            panic!("unexpected {} {} {:?}", call.method, call.path, call.query);
+        }
     }
 }
 
@@ -110,17 +127,29 @@ impl Call {
 
     pub(crate) fn status(self, code: u16, reason: &str) {
         let message = format!("scripted {reason}");
-        self.raw(code, json!({ "kind": "Status", "code": code, "reason": reason, "message": message }).to_string());
+        self.raw(
+            code,
+            json!({ "kind": "Status", "code": code, "reason": reason, "message": message }).to_string(),
+        );
     }
 
     pub(crate) fn raw(self, code: u16, body: impl Into<Bytes>) {
-        let body = Full::new(body.into()).map_err(|never: Infallible| match never {}).boxed_unsync();
-        let _ = self.answer.send(http::Response::builder().status(code).body(body).unwrap());
+        let body = Full::new(body.into())
+            .map_err(|never: Infallible| match never {})
+            .boxed_unsync();
+        let _ = self
+            .answer
+            .send(http::Response::builder().status(code).body(body).unwrap());
     }
 
     pub(crate) fn retry_after(self, code: u16, seconds: u64) {
-        let body = Full::new(Bytes::new()).map_err(|never: Infallible| match never {}).boxed_unsync();
-        let response = http::Response::builder().status(code).header("Retry-After", seconds).body(body);
+        let body = Full::new(Bytes::new())
+            .map_err(|never: Infallible| match never {})
+            .boxed_unsync();
+        let response = http::Response::builder()
+            .status(code)
+            .header("Retry-After", seconds)
+            .body(body);
         let _ = self.answer.send(response.unwrap());
     }
 
@@ -135,7 +164,9 @@ impl Call {
             let chunk: Result<Bytes, std::io::Error> = receiver.recv().await?;
             Some((chunk.map(http_body::Frame::data), receiver))
         });
-        let _ = self.answer.send(http::Response::new(StreamBody::new(chunks).boxed_unsync()));
+        let _ = self
+            .answer
+            .send(http::Response::new(StreamBody::new(chunks).boxed_unsync()));
         Watch { frames }
     }
 
@@ -154,7 +185,10 @@ impl Watch {
     }
 
     pub(crate) fn bookmark(&self, revision: u64) {
-        self.event("BOOKMARK", &json!({ "kind": "Pod", "metadata": { "resourceVersion": revision.to_string() } }));
+        self.event(
+            "BOOKMARK",
+            &json!({ "kind": "Pod", "metadata": { "resourceVersion": revision.to_string() } }),
+        );
     }
 
     pub(crate) fn raw(&self, text: &str) {
@@ -166,7 +200,9 @@ impl Watch {
 
     /// The connection breaks.
     pub(crate) fn fail(self) {
-        let _ = self.frames.send(Err(std::io::Error::other("connection reset by peer")));
+        let _ = self
+            .frames
+            .send(Err(std::io::Error::other("connection reset by peer")));
     }
 
     /// Resolves when the client has let go of the stream.

@@ -11,19 +11,31 @@ use crate::informer::{PODS, changes, sorted, subscribed, synced};
 use crate::server::{Watch, list, page, pod};
 
 fn expired(watch: &Watch) {
-    watch.event("ERROR", &json!({ "kind": "Status", "code": 410, "reason": "Expired", "message": "too old" }));
+    watch.event(
+        "ERROR",
+        &json!({ "kind": "Status", "code": 410, "reason": "Expired", "message": "too old" }),
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_expires_between_pages_is_taken_again_in_one_piece() {
     let (_registry, mut server, mut subscription) = subscribed();
-    server.expect_list(PODS).await.ok(&page(7, "next", &[pod("a", 1), pod("gone", 2)]));
+    server
+        .expect_list(PODS)
+        .await
+        .ok(&page(7, "next", &[pod("a", 1), pod("gone", 2)]));
     server.expect_list(PODS).await.status(410, "Expired");
     let whole = server.expect_list(PODS).await;
-    assert_eq!((whole.query.get("limit"), whole.query.get("continue")), (None, None));
+    assert_eq!(
+        (whole.query.get("limit"), whole.query.get("continue")),
+        (None, None)
+    );
     whole.ok(&list(9, &[pod("a", 1), pod("b", 8)]));
     let _watch = server.expect_watch(PODS, 9).await;
-    assert_eq!(sorted(changes(&mut subscription).await), ["added a@1 initial", "added b@8 initial"]);
+    assert_eq!(
+        sorted(changes(&mut subscription).await),
+        ["added a@1 initial", "added b@8 initial"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +46,10 @@ async fn a_gap_in_the_watch_is_closed_by_the_difference() {
     expired(&watch);
     let mut reborn = pod("c", 21);
     reborn["metadata"]["uid"] = "another".into();
-    server.expect_list(PODS).await.ok(&list(30, &[pod("a", 20), reborn, pod("d", 22)]));
+    server
+        .expect_list(PODS)
+        .await
+        .ok(&list(30, &[pod("a", 20), reborn, pod("d", 22)]));
     let _watch = server.expect_watch(PODS, 30).await;
     let mut seen = Vec::new();
     while seen.len() < 5 {
@@ -57,7 +72,10 @@ async fn a_gap_in_the_watch_is_closed_by_the_difference() {
 async fn an_unchanged_relist_says_nothing() {
     let (_registry, mut server, mut subscription, watch) = synced().await;
     expired(&watch);
-    server.expect_list(PODS).await.ok(&list(40, &[pod("a", 1), pod("b", 2)]));
+    server
+        .expect_list(PODS)
+        .await
+        .ok(&list(40, &[pod("a", 1), pod("b", 2)]));
     let watch = server.expect_watch(PODS, 40).await;
     watch.event("MODIFIED", &pod("a", 41));
     assert_eq!(changes(&mut subscription).await, ["updated a@41 from 1"]);
@@ -89,7 +107,11 @@ async fn a_watch_that_ends_at_once_is_not_reopened_at_once() {
     server.expect_watch(PODS, 5).await.close();
     server.expect_watch(PODS, 5).await.close();
     server.expect_watch(PODS, 5).await.close();
-    assert!(start.elapsed() >= Duration::from_millis(800 + 1600 + 3200), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_millis(800 + 1600 + 3200),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +154,13 @@ async fn duplicate_and_older_frames_say_nothing() {
         seen.extend(changes(&mut subscription).await);
     }
     assert_eq!(seen, ["updated a@8 from 1", "deleted b@9", "added end@10"]);
-    assert!(subscription.lister().get(0, &ObjectKey::new("ns", "a")).unwrap().is_some());
+    assert!(
+        subscription
+            .lister()
+            .get(0, &ObjectKey::new("ns", "a"))
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,8 +177,9 @@ async fn trouble_with_the_server_keeps_the_version_and_backs_off() {
     }
     let last_error = registry.status()[0].last_error.clone().unwrap();
     assert!(last_error.contains("HTTP status 500"), "{last_error}");
-    server.expect_watch(PODS, 5).await.bookmark(6);
-    assert!(server.is_quiet().await);
+    let watch = server.expect_watch(PODS, 5).await;
+    watch.bookmark(6);
+    server.expect_quiet().await;
     assert_eq!(registry.status()[0].last_error, None);
 }
 
@@ -177,9 +206,15 @@ async fn a_watch_that_is_refused_leads_to_a_list() {
 #[tokio::test(start_paused = true)]
 async fn malformed_pages_change_nothing_and_are_asked_for_again() {
     let (_registry, mut server, mut subscription) = subscribed();
-    server.expect_list(PODS).await.raw(200, r#"{"metadata":{"resourceVersion":"5"},"items":[{"metadata":"#);
+    server.expect_list(PODS).await.raw(
+        200,
+        r#"{"metadata":{"resourceVersion":"5"},"items":[{"metadata":"#,
+    );
     server.expect_list(PODS).await.raw(200, "<html>");
-    server.expect_list(PODS).await.ok(&json!({ "metadata": {}, "items": [{ "metadata": { "uid": "nameless" } }] }));
+    server
+        .expect_list(PODS)
+        .await
+        .ok(&json!({ "metadata": {}, "items": [{ "metadata": { "uid": "nameless" } }] }));
     server.expect_list(PODS).await.ok(&list(5, &[pod("a", 1)]));
     assert_eq!(changes(&mut subscription).await, ["added a@1 initial"]);
 }
@@ -190,7 +225,10 @@ async fn a_malformed_frame_is_got_past() {
     watch.raw("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":nul}}}\n");
     let watch = server.expect_watch(PODS, 5).await;
     watch.raw("nonsense\n");
-    server.expect_list(PODS).await.ok(&list(9, &[pod("a", 1), pod("b", 8)]));
+    server
+        .expect_list(PODS)
+        .await
+        .ok(&list(9, &[pod("a", 1), pod("b", 8)]));
     server.expect_watch(PODS, 9).await;
     assert_eq!(changes(&mut subscription).await, ["updated b@8 from 2 initial"]);
 }
