@@ -19,6 +19,10 @@ use windlass_core::key::{ObjectKey, Resource, ResourceInfo};
 use windlass_core::manifest::{EnqueueRule, EventKinds, View, WatchSpec, WatchTarget};
 use windlass_core::seams::ObjectReader;
 
+/// As in the host.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PODS: usize = 50_000;
 const PAGE: usize = 500;
 

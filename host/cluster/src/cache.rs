@@ -12,7 +12,7 @@ use windlass_core::gate::Presence;
 use windlass_core::key::ObjectKey;
 use windlass_core::object::{Object, ObjectMeta};
 
-use crate::store::{SameVersion, Store, Stored, Upserted};
+use crate::store::{Deleted, SameVersion, Store, Stored, Upserted};
 
 /// The cached objects of one resource.
 #[derive(Default)]
@@ -132,7 +132,7 @@ impl Cache {
         self.store.write().upsert(meta, body, same_version)
     }
 
-    pub(crate) fn delete(&self, meta: ObjectMeta, body: &[u8]) -> Option<Arc<Stored>> {
+    pub(crate) fn delete(&self, meta: ObjectMeta, body: &[u8]) -> Option<Deleted> {
         self.store.write().delete(meta, body)
     }
 

@@ -19,7 +19,7 @@ use windlass_core::selector::Selector;
 use crate::cache::Cache;
 use crate::prune::Projection;
 use crate::queue::{Change, Queue};
-use crate::store::{SameVersion, Stored, Upserted};
+use crate::store::{Deleted, SameVersion, Stored, Upserted};
 
 /// What one subscriber wants of an informer.
 pub(crate) struct Attachment {
@@ -291,8 +291,12 @@ impl Informer {
     /// Takes an object out, in the state given, and tells who wants to know.
     pub(crate) fn delete(self: &Arc<Self>, meta: ObjectMeta, body: &[u8]) {
         let hub = self.hub.lock();
-        if let Some(last) = self.cache.delete(meta, body) {
-            self.send(&hub, &Change::new(DeltaKind::Deleted, last));
+        if let Some(Deleted { cached, last }) = self.cache.delete(meta, body) {
+            let change = Change {
+                old: Some(cached),
+                ..Change::new(DeltaKind::Deleted, last)
+            };
+            self.send(&hub, &change);
         }
     }
 
@@ -430,9 +434,8 @@ fn selected(selector: &Selector, dictionary: &[u8], change: Change) -> Option<Ch
             old: None,
             ..change
         }),
-        (_, _, true) => Some(change),
-        // The last state a server reports of a deleted object is the one that was cached,
-        // so one that does not match was never told of.
-        (_, _, false) => None,
+        // Its last state may have lost the labels by which it was told of.
+        (DeltaKind::Deleted, Some(was_told), _) => was_told.then_some(change),
+        (_, _, matches) => matches.then_some(change),
     }
 }

@@ -27,6 +27,7 @@ const MERGE_FROM: usize = 20_000;
 pub(crate) struct Change {
     pub(crate) kind: DeltaKind,
     pub(crate) new: Arc<Stored>,
+    /// What was cached before. Of deletions it serves selectors alone.
     pub(crate) old: Option<Arc<Stored>>,
     pub(crate) initial: bool,
 }
@@ -192,10 +193,11 @@ fn batches(items: Vec<Item>) -> Vec<DeltaBatch> {
             current = Some((watch, informer, dictionary));
         }
         if let (Some(batch), Some((_, _, dictionary))) = (batches.last_mut(), &current) {
+            let updated = change.kind == DeltaKind::Updated;
             batch.deltas.push(Delta {
                 kind: change.kind,
                 object: change.new.object(dictionary),
-                old: change.old.map(|old| old.object(dictionary)),
+                old: change.old.filter(|_| updated).map(|old| old.object(dictionary)),
                 initial: change.initial,
             });
         }

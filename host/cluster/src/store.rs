@@ -54,6 +54,15 @@ pub(crate) enum Upserted {
     },
 }
 
+/// An object that was taken out.
+#[derive(Debug)]
+pub(crate) struct Deleted {
+    /// As it was in the cache.
+    pub(crate) cached: Arc<Stored>,
+    /// As the server saw it last.
+    pub(crate) last: Arc<Stored>,
+}
+
 /// Whether an object of the version that is cached already is stored anew, because the
 /// view of it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,20 +187,20 @@ impl Store {
         Some(entry.stored)
     }
 
-    /// Takes out an object that a server says is deleted, unless what is cached is newer,
-    /// and returns its last state.
-    pub(crate) fn delete(&mut self, meta: ObjectMeta, body: &[u8]) -> Option<Arc<Stored>> {
+    /// Takes out an object that a server says is deleted, unless what is cached is newer.
+    pub(crate) fn delete(&mut self, meta: ObjectMeta, body: &[u8]) -> Option<Deleted> {
         let cached = &self.get(&meta.key)?.meta;
         if cached.resource_version > meta.resource_version {
             return None;
         }
         let same_object = cached.uid == meta.uid;
-        let removed = self.remove(&meta.key)?;
-        if same_object {
-            Some(self.pack(meta, body))
+        let cached = self.remove(&meta.key)?;
+        let last = if same_object {
+            self.pack(meta, body)
         } else {
-            Some(removed)
-        }
+            Arc::clone(&cached)
+        };
+        Some(Deleted { cached, last })
     }
 
     /// Adds an index over what is cached and what will be.

@@ -339,7 +339,8 @@ async fn objects_come_and_go_as_their_labels_match_a_selector() {
     for (revision, app) in [(6, "web"), (7, "web"), (8, "db"), (9, "db"), (10, "web")] {
         watch.event("MODIFIED", &labelled(revision, app));
     }
-    watch.event("DELETED", &labelled(11, "web"));
+    // The last finalizer went together with the label.
+    watch.event("DELETED", &labelled(11, "db"));
     let mut seen = Vec::new();
     while seen.len() < 5 {
         seen.extend(changes(&mut selected).await);

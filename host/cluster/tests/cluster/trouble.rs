@@ -1,6 +1,10 @@
 //! Shared informers while the server does not behave.
 
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -201,6 +205,50 @@ async fn a_watch_that_is_refused_leads_to_a_list() {
     server.expect(PODS).await.status(403, "Forbidden");
     server.expect_list(PODS).await.ok(&list(9, &[]));
     server.expect_watch(PODS, 9).await;
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_list_is_logged_with_its_steps() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (_registry, mut server, _subscription) = subscribed();
+    let first = server.expect_list(PODS).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    first.ok(&page(7, "next", &[pod("a", 1), pod("b", 2)]));
+    let second = server.expect_list(PODS).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    second.ok(&list(7, &[pod("c", 3)]));
+    let _watch = server.expect_watch(PODS, 7).await;
+    let text = String::from_utf8(log.0.lock().clone()).unwrap();
+    let line = text.lines().find(|line| line.contains("slow list")).unwrap();
+    for part in [
+        "resource=pods",
+        "took=600ms",
+        "items: 2, fetched: 400ms",
+        "items: 1, fetched: 200ms",
+    ] {
+        assert!(line.contains(part), "{part} is missing in: {line}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
