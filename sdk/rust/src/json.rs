@@ -81,7 +81,7 @@ fn replace(json: &str, path: &[&str], value: Option<&RawValue>) -> Result<String
     let Some((field, rest)) = path.split_first() else {
         return Ok(value.map_or_else(|| "null".to_owned(), |value| value.get().to_owned()));
     };
-    let mut fields: Fields<'_> = serde_json::from_str(json)?;
+    let mut fields: Fields<'_> = serde_json::from_slice(json.as_bytes())?;
     let position = fields.0.iter().position(|(name, _)| name == field);
     match (position, value) {
         (Some(position), None) if rest.is_empty() => drop(fields.0.remove(position)),

@@ -242,6 +242,13 @@ pub struct Snapshot<T> {
 }
 
 impl<T> Snapshot<T> {
+    /// The typed object, and the JSON ready to be edited.
+    #[must_use]
+    pub fn into_parts(self) -> (T, Document) {
+        let document = self.document();
+        (self.value, document)
+    }
+
     /// The JSON, ready to be edited.
     #[must_use]
     pub fn document(&self) -> Document {
@@ -259,8 +266,9 @@ impl<T> Deref for Snapshot<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Snapshot<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // From bytes, as everything else is read: a second kind of source would double the code of every type.
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        let value = serde_json::from_str(json.get()).map_err(serde::de::Error::custom)?;
+        let value = serde_json::from_slice(json.get().as_bytes()).map_err(serde::de::Error::custom)?;
         Ok(Self { value, json })
     }
 }

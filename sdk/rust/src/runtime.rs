@@ -40,7 +40,10 @@ use crate::object::ObjectKey;
 #[macro_export]
 macro_rules! export {
     ($controller:ty $(, $interface:ident)* $(,)?) => {
-        // A native build has nothing to export to, and its linker trips over the names.
+        // A native build has nothing to export to, and its linker trips over the names;
+        // it only learns that the controller is used.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() -> $crate::Manifest = <$controller as $crate::Controller>::manifest;
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::runtime::Component<$controller>;

@@ -7,14 +7,17 @@ use crate::client::PatchType;
 /// Applies a merge patch, or a strategic one whose only list is `ownerReferences`.
 pub(super) fn apply(target: &mut Value, patch: &Value, patch_type: PatchType) {
     match patch_type {
-        PatchType::MergePatch => merge(target, patch, &|_, _, _| false),
-        PatchType::StrategicMergePatch => merge(target, patch, &merge_owners),
+        PatchType::MergePatch => merge(target, patch, |_, _, _| false),
+        PatchType::StrategicMergePatch => merge(target, patch, merge_owners),
         PatchType::JsonPatch => unimplemented!("the fake cluster takes no JSON patches"),
     }
 }
 
-/// RFC 7386, but for fields that `special` takes care of.
-fn merge(target: &mut Value, patch: &Value, special: &dyn Fn(&str, &mut Map<String, Value>, &Value) -> bool) {
+/// Takes care of a field itself, or says that it does not.
+type Special = fn(&str, &mut Map<String, Value>, &Value) -> bool;
+
+/// RFC 7386, but for what `special` takes care of.
+fn merge(target: &mut Value, patch: &Value, special: Special) {
     let Value::Object(fields) = patch else {
         *target = patch.clone();
         return;

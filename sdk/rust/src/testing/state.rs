@@ -35,6 +35,9 @@ pub(crate) fn with_state<R>(ask: impl FnOnce(&mut State) -> R) -> R {
     ask(&mut state.borrow_mut())
 }
 
+/// Which calls fail, and how.
+type Failure = Box<dyn Fn(&str) -> Option<ApiError>>;
+
 /// Everything the cluster knows.
 pub(crate) struct State {
     manifest: Manifest,
@@ -45,7 +48,7 @@ pub(crate) struct State {
     pub(crate) events: Vec<Event>,
     pub(crate) queued: Vec<Item>,
     pub(crate) calls: Vec<(String, Value)>,
-    pub(crate) failure: Box<dyn Fn(&str) -> Option<ApiError>>,
+    pub(crate) failure: Failure,
 }
 
 impl fmt::Debug for State {
