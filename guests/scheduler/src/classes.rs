@@ -13,7 +13,8 @@ use crate::model::Model;
 use crate::model::node::{Node, NodeChange, Nodes};
 use crate::model::template::{Shape, TemplateId};
 use crate::plugins::{self, Plugin, image_locality, node_affinity, node_resources, taint_toleration};
-use crate::topology::{Asking, Candidates, Question, TopologyState};
+use crate::question::{Asking, Question};
+use crate::topology::{Candidates, TopologyState};
 
 /// The score of a node or group that is out: so low that no sum of two real or unreal scores overflows,
 /// and none with it in it is taken for a real one.

@@ -5,7 +5,19 @@
 //!
 //! Pods are taken one at a time by priority; every decision looks at all nodes unless configured to sample.
 //! What it does not do: preempt, provision or check volumes, and allocate dynamic resources. A pod that uses
-//! claims is placed by everything else about it.
+//! claims is placed by everything else about it, and nominated pods reserve nothing.
+//!
+//! # Configuration
+//!
+//! Every key is optional, an unknown one is an error.
+//!
+//! | key | default | meaning |
+//! |---|---|---|
+//! | `profiles` | `["default-scheduler"]` | the `spec.schedulerName`s to schedule |
+//! | `percentageOfNodesToScore` | `100` | below 100, stop looking once this share is feasible; 0 is upstream's adaptive share |
+//! | `podInitialBackoffSeconds` | `1` | first back-off of a rejected pod, doubling |
+//! | `podMaxBackoffSeconds` | `10` | longest back-off |
+//! | `plugins` | `{}` | by plugin name: `{"enabled": false}` or `{"weight": 1..100}` |
 
 mod classes;
 mod component;
@@ -20,6 +32,7 @@ mod labels;
 mod model;
 mod plugins;
 mod quantity;
+mod question;
 mod queue;
 mod scheduler;
 mod topology;

@@ -3,6 +3,7 @@
 //! The model answers questions; it decides nothing. Pods are added and taken off in one place, so that node
 //! usage and counters never disagree with the set of pods.
 
+pub(crate) mod constraints;
 pub(crate) mod counters;
 pub(crate) mod json;
 pub(crate) mod node;
@@ -16,7 +17,8 @@ use std::rc::Rc;
 
 use crate::hash::FastMap;
 use crate::labels::Labels;
-use crate::topology::{Question, TopologyState};
+use crate::question::Question;
+use crate::topology::TopologyState;
 use counters::{Counters, Occupant};
 use node::Nodes;
 use pod::{Place, Pod};
