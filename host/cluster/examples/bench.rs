@@ -28,23 +28,44 @@ const PAGE: usize = 500;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let full = content(View::Full).await;
-    report("cache/bytes_per_pod", full.bytes_per_pod, "bytes");
-    report(
-        "cache/read",
-        read_time(&full.subscription).as_secs_f64() * 1e6,
-        "us",
-    );
-    drop(full);
-    let metadata = content(View::Metadata).await;
-    report("cache/bytes_per_pod_metadata", metadata.bytes_per_pod, "bytes");
-    drop(metadata);
-    report(
-        "informer/frame_to_key",
-        frame_to_key().await.as_secs_f64() * 1e6,
-        "us",
-    );
-    report("client/request", request_time().await.as_secs_f64() * 1e6, "us");
+    match std::env::args().nth(1).as_deref() {
+        Some("full") => {
+            let content = content(View::Full).await;
+            report("cache/bytes_per_pod", content.bytes_per_pod, "bytes");
+            report(
+                "cache/read",
+                read_time(&content.subscription).as_secs_f64() * 1e6,
+                "us",
+            );
+        }
+        Some("metadata") => {
+            let content = content(View::Metadata).await;
+            report("cache/bytes_per_pod_metadata", content.bytes_per_pod, "bytes");
+        }
+        Some(_) => eprintln!("usage: bench [full|metadata]"),
+        None => {
+            // Memory is measured in processes of their own, which start with none to spare and
+            // give back at once what they no longer use, such as the server's pages.
+            for part in ["full", "metadata"] {
+                let program = std::env::current_exe().expect("the running program has a path");
+                let status = std::process::Command::new(program)
+                    .arg(part)
+                    .env("MIMALLOC_PURGE_DELAY", "0")
+                    .status();
+                assert!(
+                    status.is_ok_and(|status| status.success()),
+                    "measuring {part} failed"
+                );
+            }
+            report(
+                "informer/frame_to_key",
+                frame_to_key().await.as_secs_f64() * 1e6,
+                "us",
+            );
+            report("client/request", request_time().await.as_secs_f64() * 1e6, "us");
+            report("informer/frame_bytes", pod(4711, 4711).len() as f64, "bytes");
+        }
+    }
 }
 
 fn report(name: &str, value: f64, unit: &str) {
@@ -274,6 +295,8 @@ async fn content(view: View) -> Content {
     while !subscription.has_synced() {
         subscription.next().await;
     }
+    // The last pages and batches go back to the system.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let bytes_per_pod = resident_bytes().saturating_sub(before) as f64 / PODS as f64;
     Content {
         subscription,

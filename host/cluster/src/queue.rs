@@ -153,6 +153,8 @@ impl Queue {
             let items: Vec<Item> = state.items.drain(..count).collect();
             if state.items.is_empty() {
                 state.merge_at = MERGE_FROM;
+                // Initial contents are large and do not come back.
+                state.items.shrink_to(BATCH);
             }
             let done = items.iter().filter(|item| matches!(item, Item::Synced)).count();
             state.unsynced = state.unsynced.saturating_sub(done);
