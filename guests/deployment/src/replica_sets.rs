@@ -18,7 +18,7 @@ pub(crate) struct ReplicaSets {
 
 impl ReplicaSets {
     pub(crate) fn split(mut sets: Vec<Set>, deployment: &Deployment) -> Result<Self, Error> {
-        sets.sort_by(|a, b| by_age(a, b));
+        sets.sort_by(by_age);
         let wanted = template::parse(&deployment.spec.template)?;
         for position in 0..sets.len() {
             let Some(set) = sets.get(position) else { break };

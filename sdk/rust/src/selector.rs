@@ -11,7 +11,10 @@ use crate::object::{StringMap, null_as_default};
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
     /// Labels with exactly these values.
-    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "StringMap::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "StringMap::is_empty"
+    )]
     pub match_labels: StringMap,
     /// Requirements on single labels.
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
@@ -26,7 +29,11 @@ pub struct Requirement {
     /// How its value relates to `values`.
     pub operator: Operator,
     /// What it is compared with.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub values: Vec<String>,
 }
 
