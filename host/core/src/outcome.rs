@@ -33,7 +33,8 @@ pub enum GuestFailure {
     /// `start` returned an error, or `describe` differs from what the module was admitted with.
     #[error("start failed: {0}")]
     Start(String),
-    /// The guest trapped: a panic, an unreachable, an out-of-bounds access. Message and backtrace.
+    /// The guest trapped: a panic, an unreachable, an out-of-bounds access. Its message;
+    /// the backtrace is in the log.
     #[error("trapped: {0}")]
     Trap(String),
     /// It computed past its CPU budget without waiting.

@@ -1,7 +1,7 @@
 //! Measures what the host adds to a guest: from taking a key out of the work queue to
-//! putting it back done, through a `sync-handler` that does nothing. Prints one JSON line
-//! per figure; the last is the same call through wasmtime alone, without queue, task or
-//! limits, for comparison. Needs the fixtures (`make guests`).
+//! putting it back done, through a `sync-handler` that does nothing; for comparison the
+//! same call through wasmtime alone, without queue, task or limits; and the memory of an
+//! instance. Prints one JSON line per figure. Needs the fixtures (`make guests`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,9 +26,11 @@ use windlass_core::workqueue::Workqueue;
 use windlass_engine::engine::{Engine, EngineConfig};
 use windlass_engine::instance::Instance;
 use windlass_engine::limits::Limits;
+use windlass_engine::load::LoadedGuest;
 
 const KEYS: usize = 100_000;
 const ROUNDS: usize = 7;
+const INSTANCES: usize = 500;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -53,7 +55,33 @@ async fn main() -> Result<()> {
         print(name, rounds);
     }
     print("dispatch/empty_sync_bare_wasmtime", bare(&component).await?);
+    println!(
+        r#"{{"name":"engine/idle_instance","value":{:.0},"unit":"KiB"}}"#,
+        idle_instance(&guest).await?
+    );
     Ok(())
+}
+
+/// Resident KiB of an instance that did one sync, averaged over many.
+async fn idle_instance(guest: &LoadedGuest) -> Result<f64> {
+    let before = resident_kib()?;
+    let mut instances = Vec::new();
+    for _ in 0..INSTANCES {
+        let instance = guest.instantiate(no_services(), Limits::default()).await?;
+        let outcome = instance.sync(1, ObjectKey::new("default", "object")).await?;
+        ensure!(outcome == Ok(Outcome::Done), "unexpected outcome {outcome:?}");
+        instances.push(instance);
+    }
+    Ok((resident_kib()? - before) / INSTANCES as f64)
+}
+
+fn resident_kib() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 fn print(name: &str, mut rounds: Vec<f64>) {
