@@ -13,7 +13,7 @@ guests: ## Build every guest and test fixture to target/guests/*.wasm
 
 .PHONY: build
 build: guests ## Build the binary with the stock guests inside: target/release/windlass
-	@$(CARGO) build --quiet --release --package windlass
+	@$(CARGO) build --quiet --release --workspace --bins
 
 .PHONY: demo
 demo: build ## Show the main job on the embedded cluster

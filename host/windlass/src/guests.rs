@@ -44,20 +44,24 @@ fn open_private(folder: &Path) -> std::io::Result<Dir> {
     Dir::open_ambient_dir(folder, ambient_authority())
 }
 
-/// Reads and parses a configuration file.
-pub(crate) fn configuration(file: &Path) -> anyhow::Result<HostConfiguration> {
+/// Reads a configuration file and loads its modules.
+pub(crate) async fn configured(engine: &Engine, file: &Path) -> anyhow::Result<Vec<Module>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
-    HostConfiguration::parse(&text).with_context(|| format!("configuration {}", file.display()))
+    let within = || format!("configuration {}", file.display());
+    let configuration = HostConfiguration::parse(&text).with_context(within)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    load(engine, &configuration.modules, folder).await.with_context(within)
 }
 
-/// The configuration of `windlass up` without a file: every stock guest with its defaults.
-pub(crate) fn stock_configuration() -> Vec<ModuleEntry> {
-    stock::names().map(ModuleEntry::stock).collect()
+/// Every stock guest with its defaults: what `windlass up` runs without a configuration.
+pub(crate) async fn all_stock(engine: &Engine) -> anyhow::Result<Vec<Module>> {
+    let entries: Vec<ModuleEntry> = stock::names().map(ModuleEntry::stock).collect();
+    load(engine, &entries, Path::new(".")).await
 }
 
 /// Loads every enabled module. Files are read from `folder` (the configuration file's)
 /// and below, through a capability that cannot reach out of it.
-pub(crate) async fn load(engine: &Engine, entries: &[ModuleEntry], folder: &Path) -> anyhow::Result<Vec<Module>> {
+async fn load(engine: &Engine, entries: &[ModuleEntry], folder: &Path) -> anyhow::Result<Vec<Module>> {
     let enabled = entries.iter().filter(|entry| entry.enabled);
     let loading = enabled.map(|entry| async {
         let (origin, bytes, is_stock) = read(&entry.source, folder).with_context(|| format!("module {}", entry.name))?;

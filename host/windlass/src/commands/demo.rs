@@ -31,9 +31,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let kubeconfig = folder.path().join("kubeconfig");
     let engine = guests::engine(args.host.cache_dir.as_deref())?;
     let cluster_args = cluster_args(&args);
-    let entries = guests::stock_configuration();
-    let (cluster, modules) =
-        tokio::try_join!(Cluster::start(&cluster_args, &kubeconfig), guests::load(&engine, &entries, folder.path()))?;
+    let (cluster, modules) = tokio::try_join!(Cluster::start(&cluster_args, &kubeconfig), guests::all_stock(&engine))?;
     let timeline = Timeline::start(started);
     let mut host = Host::start(&cluster.platform, modules, args.host.shutdown_grace, Some(timeline.tap()))?;
     host.wait_until_running().await;

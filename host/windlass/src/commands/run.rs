@@ -1,9 +1,7 @@
 //! `windlass run`: modules against any API server until a signal.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::connect::ConnectOptions;
 use windlass_manager::host::{Host, Platform};
@@ -15,12 +13,8 @@ use crate::signals::Signals;
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     // Configuration and guests first: their errors need no cluster.
-    let configuration = guests::configuration(&args.config)?;
     let engine = guests::engine(args.host.cache_dir.as_deref())?;
-    let folder = args.config.parent().unwrap_or(Path::new("."));
-    let modules = guests::load(&engine, &configuration.modules, folder)
-        .await
-        .with_context(|| format!("configuration {}", args.config.display()))?;
+    let modules = guests::configured(&engine, &args.config).await?;
     let options = ConnectOptions { kubeconfig: args.kubeconfig, context: args.context, ..ConnectOptions::default() };
     let client = ApiClient::connect(&options).await?;
     let version = client.check().await?;

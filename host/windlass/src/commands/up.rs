@@ -1,10 +1,8 @@
 //! `windlass up`: an embedded cluster until a signal.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context;
 use windlass_manager::host::Host;
 use windlass_manager::module::Module;
 
@@ -59,12 +57,8 @@ async fn modules(args: &UpArgs) -> anyhow::Result<Vec<Module>> {
     }
     let engine = guests::engine(args.host.cache_dir.as_deref())?;
     match &args.config {
-        Some(file) => {
-            let configuration = guests::configuration(file)?;
-            let folder = file.parent().unwrap_or(Path::new("."));
-            guests::load(&engine, &configuration.modules, folder).await.with_context(|| format!("configuration {}", file.display()))
-        }
-        None => guests::load(&engine, &guests::stock_configuration(), Path::new(".")).await,
+        Some(file) => guests::configured(&engine, file).await,
+        None => guests::all_stock(&engine).await,
     }
 }
 
