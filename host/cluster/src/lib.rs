@@ -9,24 +9,24 @@
 pub mod cache;
 pub mod client;
 pub mod connect;
-mod discovered;
 pub mod discovery;
-mod informer;
+pub mod informer;
 pub mod lister;
 pub mod module_client;
 pub mod recorder;
+pub mod reflector;
 pub mod registry;
 pub mod subscription;
 
 mod backoff;
 mod correlator;
+mod discovered;
 mod frame;
 mod index;
 mod json;
 mod pack;
 mod prune;
 mod queue;
-pub mod reflector;
 mod steps;
 mod store;
 mod token_bucket;
