@@ -36,6 +36,8 @@ pub struct NodeEntry {
     pub facts: NodeFacts,
     /// Whether the API object exists.
     pub exists: bool,
+    /// Whether the watch has shown it.
+    pub watched: bool,
     /// Its address.
     pub address: Ipv4Addr,
     /// The block of its pods' addresses.
@@ -102,6 +104,7 @@ impl NodeTable {
                     ..NodeFacts::default()
                 },
                 exists: false,
+                watched: false,
                 address,
                 block,
                 addresses: Addresses::new(block),
@@ -148,6 +151,13 @@ impl NodeTable {
         };
         node.facts = facts;
         !std::mem::replace(&mut node.exists, true)
+    }
+
+    /// Takes in that the watch has shown all nodes there are.
+    pub fn forget_unwatched(&mut self) {
+        for node in self.nodes.iter_mut().filter(|node| !node.watched) {
+            node.exists = false;
+        }
     }
 
     /// Takes in that a node's object is gone.

@@ -317,6 +317,11 @@ impl Pods {
     }
 }
 
+/// Whether an agent before this one has taken up the pod.
+pub(crate) fn is_started(object: &Object) -> bool {
+    serde_json::from_slice::<PodHead>(object.body()).is_ok_and(|head| head.status.start_time.is_some())
+}
+
 impl Entry {
     fn release(&mut self, nodes: &mut NodeTable) {
         let placement = *self.worker.placement();

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use hashbrown::HashMap;
 use tokio::sync::oneshot;
 use windlass_cluster::subscription::Subscription;
 use windlass_core::api_error::{ApiError, ApiErrorKind};
+use windlass_core::key::ObjectKey;
 use windlass_core::object::Object;
 use windlass_core::seams::{Delta, DeltaBatch, DeltaKind, EventSink};
 
@@ -22,7 +24,7 @@ use crate::heartbeat::{Turns, lease_duration_seconds, lease_period, status_perio
 use crate::node::{NodeFacts, full_status_patch, heartbeat_patch, lease_object, lease_patch};
 use crate::node_table::NodeTable;
 use crate::pod_worker::Write;
-use crate::pods::{PodWrite, Pods};
+use crate::pods::{PodWrite, Pods, is_started};
 use crate::time::{Clock, sleep_until};
 use crate::watches::{NODES, PODS};
 
@@ -53,6 +55,9 @@ pub(crate) struct SyncLoop {
     heartbeats: VecDeque<Heartbeat>,
     writes: FuturesUnordered<BoxFuture<'static, Done>>,
     events: Option<Arc<dyn EventSink>>,
+    /// Pods of the initial content, until it is complete: those that an agent before this
+    /// one started keep their addresses and resources, so they come first.
+    initial: Option<HashMap<ObjectKey, Arc<Object>>>,
 }
 
 impl SyncLoop {
@@ -79,6 +84,7 @@ impl SyncLoop {
             clock,
             nodes,
             events,
+            initial: Some(HashMap::new()),
         }
     }
 
@@ -90,7 +96,12 @@ impl SyncLoop {
             tokio::select! {
                 _ = &mut shutdown => break,
                 Some(done) = self.writes.next(), if !self.writes.is_empty() => self.complete(done),
-                batches = subscription.next() => self.observe(&batches),
+                batches = subscription.next() => {
+                    self.observe(&batches);
+                    if subscription.has_synced() {
+                        self.take_up_initial();
+                    }
+                }
                 () = sleep_until(wake) => self.fire_timers(),
             }
             self.record_events();
@@ -125,12 +136,31 @@ impl SyncLoop {
     }
 
     fn observe_pod(&mut self, delta: &Delta) {
-        match delta.kind {
-            DeltaKind::Deleted => self.pods.forget(delta.object.key(), &mut self.nodes),
-            DeltaKind::Added | DeltaKind::Updated => {
-                self.pods
-                    .observe(&delta.object, &mut self.nodes, &self.config, self.clock.now());
+        let key = delta.object.key();
+        match (delta.kind, &mut self.initial) {
+            (DeltaKind::Deleted, None) => self.pods.forget(key, &mut self.nodes),
+            (DeltaKind::Deleted, Some(initial)) => {
+                initial.remove(key);
             }
+            (_, None) => self
+                .pods
+                .observe(&delta.object, &mut self.nodes, &self.config, self.clock.now()),
+            (_, Some(initial)) => {
+                initial.insert(key.clone(), Arc::clone(&delta.object));
+            }
+        }
+    }
+
+    fn take_up_initial(&mut self) {
+        let Some(initial) = self.initial.take() else {
+            return;
+        };
+        let now = self.clock.now();
+        // A node may have been deleted between its registration and the first list.
+        self.nodes.forget_unwatched();
+        let (started, fresh): (Vec<_>, Vec<_>) = initial.into_values().partition(|pod| is_started(pod));
+        for pod in started.iter().chain(&fresh) {
+            self.pods.observe(pod, &mut self.nodes, &self.config, now);
         }
     }
 
@@ -152,6 +182,9 @@ impl SyncLoop {
 
     fn found_node(&mut self, index: usize, facts: NodeFacts) {
         let ready = facts.ready;
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.watched = true;
+        }
         if self.nodes.found(index, facts) {
             self.pods
                 .resume(index, &mut self.nodes, &self.config, self.clock.now());
