@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{HeaderValue, WARNING};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -144,8 +146,12 @@ impl Chain {
             headers,
             body,
             user,
+            warnings: Mutex::default(),
         };
-        let response = self.dispatch(&request).await;
+        let response = self
+            .dispatch(&request)
+            .await
+            .map(|response| with_warnings(&request, response));
         if fault.is_some() {
             Err(Failure::Dropped)
         } else {
@@ -240,6 +246,17 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Status(status)
     }
+}
+
+/// Adds what the client is to be told beside the answer.
+fn with_warnings(request: &Request<'_>, mut response: Response) -> Response {
+    for text in request.warnings.lock().drain(..) {
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    response
 }
 
 /// Turns a panic in a handler into a 500, so that it costs one request and not the connection.

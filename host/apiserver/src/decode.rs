@@ -6,12 +6,15 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
+use crate::fields;
 use crate::meta;
+use crate::protobuf;
 use crate::request::Request;
 use crate::resource::Subresource;
 use crate::status::Status;
 
-const ACCEPTED: &str = "application/json, application/yaml";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// The media type of the body without parameters; JSON if none is given.
 pub(crate) fn media_type(headers: &HeaderMap) -> &str {
@@ -27,6 +30,11 @@ pub(crate) fn value(headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> {
     let json = match media_type(headers) {
         "application/json" | "*/*" | "" => Cow::Borrowed(body),
         "application/yaml" => Cow::Owned(yaml_to_json(body)?),
+        PROTOBUF => {
+            return protobuf::decode(body).map_err(|error| {
+                Status::bad_request(format!("the object provided is not valid protobuf: {error}"))
+            });
+        }
         _ => return Err(Status::unsupported_media_type(ACCEPTED)),
     };
     let value: Value = serde_json::from_slice(&json)
@@ -52,9 +60,7 @@ pub(crate) fn object(request: &Request<'_>) -> Result<Value, Status> {
     let mut object = value(request.headers, &request.body)?;
     let (group, version, kind) = expected_kind(request);
     check_kind(&object, group, version, kind)?;
-    if request.resource.custom.is_none() {
-        drop_nulls(&mut object);
-    }
+    type_check(request, version, kind, &mut object)?;
     if meta::metadata_mut(&mut object).is_none() {
         return Err(Status::bad_request(
             "metadata of the object provided is not a JSON object",
@@ -62,6 +68,51 @@ pub(crate) fn object(request: &Request<'_>) -> Result<Value, Status> {
     }
     place(request, &mut object)?;
     Ok(object)
+}
+
+/// Makes of an object what a typed server would have decoded: nothing that is `null`,
+/// unknown or of the wrong type. Whether unknown members are an error, a warning or
+/// nothing is up to the request. Custom objects stay as they are.
+pub(crate) fn type_check(
+    request: &Request<'_>,
+    version: &str,
+    kind: &str,
+    object: &mut Value,
+) -> Result<(), Status> {
+    if request.resource.custom.is_some() {
+        return Ok(());
+    }
+    drop_nulls(object);
+    let cannot = |why: &str| {
+        Status::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+        ))
+    };
+    let api_version = api_version(expected_kind(request).0, version);
+    let unknown = fields::prune(&api_version, kind, object).map_err(|why| cannot(&why))?;
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+    match request.query.get("fieldValidation").as_deref() {
+        Some("Strict") => Err(cannot(&format!(
+            "strict decoding error: {}",
+            unknown.collect::<Vec<_>>().join(", ")
+        ))),
+        Some("Ignore") => Ok(()),
+        _ => {
+            request.warn(unknown);
+            Ok(())
+        }
+    }
+}
+
+fn api_version<'a>(group: &str, version: &'a str) -> Cow<'a, str> {
+    if group.is_empty() {
+        Cow::Borrowed(version)
+    } else {
+        Cow::Owned(format!("{group}/{version}"))
+    }
 }
 
 fn expected_kind<'a>(request: &'a Request<'_>) -> (&'a str, &'a str, &'a str) {
@@ -83,11 +134,7 @@ fn check_kind(object: &Value, group: &str, version: &str, kind: &str) -> Result<
     let version_fits = short_version == version || (kind == "Eviction" && short_version == "v1beta1");
     let version_matches = given_group == group && version_fits;
     if !given_version.is_empty() && !version_matches {
-        let expected = if group.is_empty() {
-            version.to_owned()
-        } else {
-            format!("{group}/{version}")
-        };
+        let expected = api_version(group, version);
         return Err(Status::bad_request(format!(
             "the API version in the data ({given_version}) does not match the expected API version ({expected})"
         )));
@@ -130,7 +177,7 @@ fn check_name(name: &str, object: &mut Value) -> Result<(), Status> {
 }
 
 /// Drops members that are `null`: to a typed decoder they are absent.
-pub(crate) fn drop_nulls(value: &mut Value) {
+fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => drop_null_members(members),
         Value::Array(items) => items.iter_mut().for_each(drop_nulls),

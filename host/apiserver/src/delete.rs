@@ -38,6 +38,11 @@ pub(crate) fn handle(api: &Api, request: &Request<'_>) -> Result<Response, Statu
         return delete_collection(api, request);
     }
     let options = DeleteOptions::of(request)?;
+    if options.propagation.is_none() && request.spec().is("batch", "jobs") {
+        let text = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+                    them or set propagationPolicy=Orphan to suppress this warning";
+        request.warn(std::iter::once(text.to_owned()));
+    }
     let deleted = delete(api, &request.resource, &request.key(), &options)?;
     answer(request, &options, &deleted)
 }

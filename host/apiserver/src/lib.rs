@@ -9,7 +9,7 @@
 //! or in the module named after it.
 //!
 //! Deliberately absent: authorisation (whoever holds the token may do everything),
-//! server-side apply and managed fields, schemas of custom resources, webhooks, protobuf.
+//! server-side apply and managed fields, schemas of custom resources, webhooks, answers in protobuf.
 
 pub mod types;
 
@@ -33,6 +33,7 @@ mod events;
 mod eviction;
 mod expiry;
 mod faults;
+mod fields;
 mod health;
 mod history;
 mod json_path;
@@ -44,6 +45,7 @@ mod object;
 mod openapi;
 mod patch;
 mod pods;
+mod protobuf;
 mod query;
 mod registry;
 mod request;
@@ -51,6 +53,7 @@ mod resource;
 mod respond;
 mod reviews;
 mod scale;
+mod schema;
 mod server;
 mod status;
 mod store;

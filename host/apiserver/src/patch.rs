@@ -64,9 +64,7 @@ pub(crate) fn apply(api: &Api, request: &Request<'_>, part: Part, dry_run: bool)
         if !new.is_object() {
             return Err(Status::bad_request("the patched document is not a JSON object"));
         }
-        if request.resource.custom.is_none() {
-            decode::drop_nulls(&mut new);
-        }
+        decode::type_check(request, &spec.version, &spec.kind, &mut new)?;
         Ok(new)
     })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use parking_lot::Mutex;
 
 use crate::authentication::User;
 use crate::object::Key;
@@ -135,11 +136,23 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) user: User,
+    /// What the client is told beside the answer.
+    pub(crate) warnings: Mutex<Vec<String>>,
 }
 
 impl Request<'_> {
     pub(crate) fn spec(&self) -> &ResourceSpec {
         &self.resource.spec
+    }
+
+    /// Tells the client something beside the answer, once.
+    pub(crate) fn warn(&self, texts: impl Iterator<Item = String>) {
+        let mut warnings = self.warnings.lock();
+        for text in texts {
+            if !warnings.contains(&text) {
+                warnings.push(text);
+            }
+        }
     }
 
     /// Where the object named by the path is stored.

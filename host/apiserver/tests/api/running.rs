@@ -53,7 +53,21 @@ async fn bodies_are_limited() {
     let protobuf = cluster
         .request("POST", CONFIG_MAPS)
         .header("content-type", "application/vnd.kubernetes.protobuf");
-    assert_eq!(cluster.answer(protobuf, "k8s").await.refusal().0, 415);
+    assert_eq!(cluster.answer(protobuf, "k8s").await.refusal().0, 400);
+    let message =
+        b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\x0d\x0a\x03\x0a\x01p\x12\x06\x0a\x01k\x12\x01v";
+    let protobuf = cluster
+        .request("POST", CONFIG_MAPS)
+        .header("content-type", "application/vnd.kubernetes.protobuf");
+    let created = cluster.answer(protobuf, message.as_slice()).await.ok();
+    assert_eq!(
+        (&created["metadata"]["name"], &created["data"]["k"]),
+        (&json!("p"), &json!("v"))
+    );
+    let other = cluster
+        .request("POST", CONFIG_MAPS)
+        .header("content-type", "text/plain");
+    assert_eq!(cluster.answer(other, "x").await.refusal().0, 415);
     let yaml = cluster
         .request("POST", CONFIG_MAPS)
         .header("content-type", "application/yaml");

@@ -347,3 +347,50 @@ async fn events_have_two_shapes_and_one_storage() {
         (&json!("v1"), &json!("me"))
     );
 }
+
+#[tokio::test]
+async fn unknown_fields_are_refused_warned_of_or_ignored() {
+    let cluster = Cluster::start().await;
+    let collection = "/apis/apps/v1/namespaces/default/deployments";
+    let mut object = deployment("d");
+    object["spec"]["replica"] = 3.into();
+    let strict = cluster
+        .post(&format!("{collection}?fieldValidation=Strict"), object.clone())
+        .await;
+    let expected = "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: unknown field \"spec.replica\"";
+    assert_eq!(
+        strict.refusal(),
+        (400, "BadRequest".to_owned(), expected.to_owned())
+    );
+    let warned = cluster.post(collection, object.clone()).await;
+    assert_eq!(
+        warned.headers["warning"],
+        "299 - \"unknown field \\\"spec.replica\\\"\""
+    );
+    assert_eq!(
+        warned.ok()["spec"].get("replica"),
+        None,
+        "what is unknown is dropped"
+    );
+    object["metadata"]["name"] = "e".into();
+    let ignored = cluster
+        .post(&format!("{collection}?fieldValidation=Ignore"), object.clone())
+        .await;
+    assert_eq!((ignored.code, ignored.headers.get("warning")), (201, None));
+    let patch = json!({"spec": {"replica": 3}});
+    let strict = cluster
+        .patch(
+            &format!("{collection}/d?fieldValidation=Strict"),
+            "merge-patch",
+            patch,
+        )
+        .await;
+    assert_eq!(strict.refusal().0, 400);
+    object["spec"]["replicas"] = "three".into();
+    let (code, _, message) = cluster.post(collection, object).await.refusal();
+    assert_eq!(code, 400);
+    assert!(
+        message.ends_with("json: cannot unmarshal string into Go struct field spec.replicas of type int64"),
+        "{message}"
+    );
+}
