@@ -9,28 +9,22 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Package and example, in the order in which they run.
-const BENCHMARKS: [(&str, &str); 5] = [
-    ("windlass-engine", "dispatch"),
-    ("windlass-cluster", "informer"),
-    ("windlass-tests", "first_pod"),
-    ("windlass-tests", "rollout"),
-    ("windlass-tests", "scheduler"),
-];
+/// The examples, in the order in which they run.
+const EXAMPLES: [&str; 5] = ["dispatch", "informer", "first_pod", "rollout", "scheduler"];
 
 /// Runs them one after the other; `only` narrows to examples of that name.
 pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {
+    build(root)?;
     let mut lines = String::new();
-    for (package, example) in BENCHMARKS.iter().filter(|(_, example)| only.is_none_or(|only| only == *example)) {
-        let arguments = ["run", "--quiet", "--release", "--package", package, "--example", example];
-        let output = Command::new("cargo")
-            .args(arguments)
+    for example in EXAMPLES.iter().filter(|example| only.is_none_or(|only| only == **example)) {
+        let program = root.join("target/release/examples").join(example);
+        let output = Command::new(&program)
             .current_dir(root)
             .stderr(Stdio::inherit())
             .output()
-            .with_context(|| format!("cannot run the benchmark {example}"))?;
+            .with_context(|| format!("cannot run {}", program.display()))?;
         if !output.status.success() {
-            bail!("the benchmark {example} of {package} failed");
+            bail!("the benchmark {example} failed");
         }
         let text = String::from_utf8(output.stdout).context("figures are not UTF-8")?;
         print!("{text}");
@@ -39,6 +33,17 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {
     if only.is_none() {
         let file = root.join("target/bench.jsonl");
         fs::write(&file, lines).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// All of them at once and with the binary, so that cargo builds each dependency with one
+/// set of features.
+fn build(root: &Path) -> Result<()> {
+    let arguments = ["build", "--quiet", "--release", "--workspace", "--bins", "--examples"];
+    let status = Command::new("cargo").args(arguments).current_dir(root).status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("the benchmarks do not build");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! caches have not seen, calls the guest and acts on how each sync ended.
 //!
 //! Promises: one key, one sync; an observer sees a delta before any sync that could
-//! depend on it; whatever ends the loop, every key in flight is in the queue again.
+//! depend on it; whatever ends the loop, no key in flight is forgotten.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -112,7 +112,8 @@ impl Controller {
     }
 
     /// Runs one guest instance until it fails or `stop` is cancelled, then waits at most
-    /// the grace period for syncs in flight. Calls `started` once it serves.
+    /// the grace period for syncs in flight. Calls `started` once it serves. Keys that are
+    /// still in flight at its end stay so until [`Controller::requeue_in_flight`].
     pub async fn run(
         &self,
         guest: &dyn Guest,
@@ -135,15 +136,13 @@ impl Controller {
             () = stop.cancelled() => return LoopEnd::Stopped,
             starting = run.start(source, timing.start_timeout) => starting,
         };
-        let end = match starting {
+        match starting {
             Ok(()) => {
                 started();
                 run.serve(source, timing, stop).await
             }
             Err(failure) => LoopEnd::Failed(failure),
-        };
-        self.requeue_in_flight();
-        end
+        }
     }
 
     fn begin(&self, key: &ObjectKey) -> SyncId {
@@ -157,7 +156,8 @@ impl Controller {
     }
 
     /// Puts every key that is being processed back, so that the next instance syncs it.
-    fn requeue_in_flight(&self) {
+    /// For the time between two runs.
+    pub fn requeue_in_flight(&self) {
         let keys: Vec<ObjectKey> = self.in_flight.lock().drain().map(|(_, key)| key).collect();
         for key in keys {
             self.queue.add(key.clone());

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smol_str::SmolStr;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use windlass_cluster::client::ApiClient;
@@ -20,10 +20,10 @@ use windlass_cluster::reflector::ReflectorConfig;
 use windlass_cluster::registry::InformerRegistry;
 use windlass_core::api_error::ApiError;
 
+use crate::calls::CallTap;
 use crate::controller::Controller;
 use crate::module::Module;
 use crate::supervisor::{ModuleState, SetupError, Supervisor, Surroundings};
-use crate::tap::CallTap;
 
 /// Why a host could not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,15 @@ pub struct ModuleHandle {
     pub controller: Arc<Controller>,
     /// Where it stands.
     pub state: watch::Receiver<ModuleState>,
+    restart: Arc<Notify>,
+}
+
+impl ModuleHandle {
+    /// Ends the module's instance at once, whatever it is doing, and lets its supervisor
+    /// start another, as after a trap.
+    pub fn restart(&self) {
+        self.restart.notify_one();
+    }
 }
 
 /// What everything of one process shares at one API server.
@@ -112,7 +121,7 @@ impl Host {
             let events = platform.recorder.sink(&module.guest.manifest.name);
             let supervisor = Supervisor::new(module, &surroundings, events)?;
             let controller = supervisor.controller();
-            host.modules.push(ModuleHandle { name: controller.name.clone(), controller, state: supervisor.state() });
+            host.modules.push(ModuleHandle { name: controller.name.clone(), controller, state: supervisor.state(), restart: supervisor.restart() });
             host.supervisors.spawn(supervisor.run(grace, host.stop.clone()));
         }
         Ok(host)

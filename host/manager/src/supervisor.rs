@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use smol_str::SmolStr;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::module_client::{ModuleClient, ModuleClientConfig, ModuleClientError, WriteObserver};
@@ -19,12 +19,13 @@ use windlass_cluster::subscription::Subscription;
 use windlass_core::gate::{Gate, Write};
 use windlass_core::outcome::GuestFailure;
 use windlass_core::rate_limiter::{Backoff, BackoffConfig};
-use windlass_core::seams::{DeltaBatch, Discovery, EventSink, ObjectWriter, Services, SyncId};
+use windlass_core::seams::{DeltaBatch, Discovery, EventSink, Services, SyncId};
 use windlass_core::workqueue::{QueueConfig, Workqueue};
 
+use crate::calls::{CallTap, Calls};
 use crate::controller::{Caches, Controller, DeltaSource, LoopEnd, Timing};
 use crate::module::Module;
-use crate::tap::{self, CallTap};
+
 
 /// Where a module stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,11 +65,12 @@ pub struct Supervisor {
     informers: InformerRegistry,
     services: ServicesTemplate,
     state: watch::Sender<ModuleState>,
+    restart: Arc<Notify>,
 }
 
 /// Everything of [`Services`] but the reader, which changes with the subscription.
 struct ServicesTemplate {
-    writer: Arc<dyn ObjectWriter>,
+    calls: Calls,
     events: Arc<dyn EventSink>,
     discovery: Arc<dyn Discovery>,
     config: Bytes,
@@ -115,13 +117,20 @@ impl Supervisor {
         };
         let writer = ModuleClient::new(surroundings.client.clone(), client_config, Some(observer))?;
         let services = ServicesTemplate {
-            writer: tap::tapped(&module.name, Arc::new(writer), surroundings.tap.clone()),
+            calls: Calls::new(module.name.clone(), Arc::new(writer), surroundings.tap.clone()),
             events,
             discovery: Arc::clone(&surroundings.discovery),
             config: module.config.clone(),
         };
         let (state, _) = watch::channel(ModuleState::Starting);
-        Ok(Self { module, controller, informers: surroundings.informers.clone(), services, state })
+        let restart = Arc::new(Notify::new());
+        Ok(Self { module, controller, informers: surroundings.informers.clone(), services, state, restart })
+    }
+
+    /// Notifying it drops the running instance as it stands, as a trap would.
+    #[must_use]
+    pub fn restart(&self) -> Arc<Notify> {
+        Arc::clone(&self.restart)
     }
 
     /// The module's controller.
@@ -148,7 +157,14 @@ impl Supervisor {
             self.state.send_replace(ModuleState::Starting);
             let mut subscription = self.subscribe()?;
             drop(previous.take());
-            let LoopEnd::Failed(failure) = self.run_instance(&mut subscription, grace, &stop).await else { break };
+            let end = tokio::select! {
+                end = self.run_instance(&mut subscription, grace, &stop) => end,
+                () = self.restart.notified() => LoopEnd::Failed(GuestFailure::Stopped),
+            };
+            // In this order: an answer that comes late belongs to a key that is still in flight.
+            self.services.calls.idle().await;
+            self.controller.requeue_in_flight();
+            let LoopEnd::Failed(failure) = end else { break };
             self.controller.stats.restarts.fetch_add(1, Ordering::Relaxed);
             let delay = backoff.next_delay(Instant::now());
             tracing::error!(controller = %self.module.name, reason = failure.label(), error = %failure, ?delay, "guest failed, will start again");
@@ -174,7 +190,7 @@ impl Supervisor {
         let lister = subscription.lister();
         let services = Services {
             reader: lister.clone(),
-            writer: Arc::clone(&self.services.writer),
+            writer: Arc::new(self.services.calls.clone()),
             events: Arc::clone(&self.services.events),
             queue: self.controller.clone(),
             discovery: Arc::clone(&self.services.discovery),

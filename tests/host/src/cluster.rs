@@ -203,3 +203,14 @@ fn merge(target: &mut serde_json::Value, patch: serde_json::Value) {
         value => *target = value,
     }
 }
+
+/// A host configuration with the four stock guests.
+pub const STOCK_CONFIGURATION: &str = "\
+apiVersion: windlass.dev/v1alpha1
+kind: HostConfiguration
+modules:
+- {name: deployment, source: {stock: deployment}}
+- {name: replicaset, source: {stock: replicaset}}
+- {name: scheduler, source: {stock: scheduler}}
+- {name: garbage-collector, source: {stock: garbage-collector}}
+";

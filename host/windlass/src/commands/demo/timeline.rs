@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use windlass_core::api_error::ApiError;
 use windlass_core::key::ObjectKey;
 use windlass_core::seams::{ApiRequest, ApiVerb};
-use windlass_manager::tap::CallTap;
+use windlass_manager::calls::CallTap;
 
 /// How long a line waits for more of its kind.
 const GATHER: Duration = Duration::from_millis(15);
