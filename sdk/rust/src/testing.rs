@@ -3,8 +3,8 @@
 //! A [`Cluster`] answers everything that a controller may ask of the host, at once and
 //! from one store: caches are never behind, names and UIDs are counted, time stands
 //! still until [`advance`](Cluster::advance)d. It knows what controllers rely on
-//! (resource versions, conflicts, generations, status as a part of its own, finalizers)
-//! and validates nothing. The plural of a kind is its name in lower case with an `s`.
+//! (resource versions, conflicts, preconditions, generations, status as a part of its own,
+//! finalizers and those that propagation policies stand for) and validates nothing. The plural of a kind is its name in lower case with an `s`.
 //!
 //! ```
 //! # use windlass_sdk::{*, testing::Cluster};
@@ -165,6 +165,12 @@ impl Cluster {
     /// in [`take_calls`](Self::take_calls).
     pub fn fail(&self, rule: impl Fn(&str) -> Option<ApiError> + 'static) {
         self.state.borrow_mut().failure = Box::new(rule);
+    }
+
+    /// From now on discovery says of a kind whether its objects live in namespaces, or
+    /// that it is not served. Until then every kind is served and lives in namespaces.
+    pub fn scope(&self, of_kind: impl Fn(&str) -> Option<bool> + 'static) {
+        self.state.borrow_mut().scope = Box::new(of_kind);
     }
 
     /// The present.

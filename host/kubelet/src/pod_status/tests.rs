@@ -38,7 +38,8 @@ const WAITS: &str = "";
 fn the_phase_follows_from_the_containers() {
     use Phase::{Failed, Pending, Running, Succeeded};
     use RestartPolicy::{Always, Never, OnFailure};
-    let cases: [(RestartPolicy, &[(Role, &str)], Phase); 13] = [
+    type Case = (RestartPolicy, &'static [(Role, &'static str)], Phase);
+    let cases: [Case; 13] = [
         (Always, &[(Role::Regular, RUNS)], Running),
         (Always, &[(Role::Regular, WAITS)], Pending),
         (Always, &[(Role::Regular, RUNS), (Role::Regular, WAITS)], Pending),

@@ -11,7 +11,7 @@ use super::{api_error, patch};
 use crate::api_error::{ApiError, ApiErrorKind};
 use crate::bindings::controller::windlass::controller::manifest::WatchTarget;
 use crate::bindings::controller::windlass::controller::types;
-use crate::client::{Call, Verb};
+use crate::client::{Call, DeleteOptions, PropagationPolicy, Verb};
 use crate::manifest::Manifest;
 use crate::object::ObjectKey;
 use crate::recorder::Event;
@@ -38,6 +38,9 @@ pub(crate) fn with_state<R>(ask: impl FnOnce(&mut State) -> R) -> R {
 /// Which calls fail, and how.
 type Failure = Box<dyn Fn(&str) -> Option<ApiError>>;
 
+/// Whether the objects of a kind live in namespaces; nothing for kinds that are not served.
+type Scope = Box<dyn Fn(&str) -> Option<bool>>;
+
 /// Everything the cluster knows.
 pub(crate) struct State {
     manifest: Manifest,
@@ -49,6 +52,7 @@ pub(crate) struct State {
     pub(crate) queued: Vec<Item>,
     pub(crate) calls: Vec<(String, Value)>,
     pub(crate) failure: Failure,
+    pub(crate) scope: Scope,
 }
 
 impl fmt::Debug for State {
@@ -72,6 +76,7 @@ impl State {
             queued: Vec::new(),
             calls: Vec::new(),
             failure: Box::new(|_| None),
+            scope: Box::new(|_| Some(true)),
         }
     }
 
@@ -99,7 +104,7 @@ impl State {
     }
 
     pub(super) fn put(&mut self, mut object: Value) -> Value {
-        let plural = format!("{}s", text(&object["kind"]).to_lowercase());
+        let plural = plural_of(&object);
         let number = self.next_number();
         let now = self.now;
         let Some(meta) = object["metadata"].as_object_mut() else {
@@ -181,7 +186,7 @@ impl State {
         };
         Some(Mapping {
             resource,
-            namespaced: true,
+            namespaced: (self.scope)(kind)?,
         })
     }
 
@@ -215,7 +220,7 @@ impl State {
                 patch::apply(&mut new, &body, *patch_type);
                 self.replace(&old, new, call.subresource)?
             }
-            Verb::Delete(_) => self.delete(call)?,
+            Verb::Delete(options) => self.delete(call, options)?,
         };
         Ok(answer.to_string().into_bytes())
     }
@@ -266,15 +271,31 @@ impl State {
         {
             new["metadata"]["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
         }
+        if new["metadata"]["deletionTimestamp"].is_string() && has_no_finalizers(&new) {
+            let metadata = &new["metadata"];
+            let key = ObjectKey::new(text(&metadata["namespace"]), text(&metadata["name"]));
+            self.remove(&plural_of(&new), &key);
+            return Ok(new);
+        }
         Ok(if new == *old { new } else { self.put(new) })
     }
 
-    fn delete(&mut self, call: &Call) -> Result<Value, ApiError> {
+    fn delete(&mut self, call: &Call, options: &DeleteOptions) -> Result<Value, ApiError> {
         let mut object = self.existing(call)?;
-        if object["metadata"]["finalizers"]
-            .as_array()
-            .is_some_and(|finalizers| !finalizers.is_empty())
+        let metadata = &object["metadata"];
+        let preconditions = &options.preconditions;
+        let met = |wanted: &Option<String>, found: &Value| wanted.as_ref().is_none_or(|wanted| found == wanted);
+        if !met(&preconditions.uid, &metadata["uid"])
+            || !met(&preconditions.resource_version, &metadata["resourceVersion"])
         {
+            return Err(api_error(ApiErrorKind::Conflict, "a precondition failed"));
+        }
+        let held = match options.propagation_policy {
+            Some(PropagationPolicy::Foreground) => add_finalizer(&mut object, "foregroundDeletion"),
+            Some(PropagationPolicy::Orphan) => add_finalizer(&mut object, "orphan"),
+            _ => !has_no_finalizers(&object),
+        };
+        if held {
             object["metadata"]["deletionTimestamp"] = self.now.to_string().into();
             return Ok(self.put(object));
         }
@@ -299,26 +320,76 @@ impl State {
 
 /// A call as tests read it, and what it sends.
 fn describe(call: &Call) -> (String, Value) {
+    let parse = |body: &[u8]| serde_json::from_slice(body).expect("a body is JSON");
     let (verb, body) = match &call.verb {
-        Verb::Get => ("get", None),
-        Verb::List(_) => ("list", None),
-        Verb::Create(body) => ("create", Some(body)),
-        Verb::Update(body) => ("update", Some(body)),
-        Verb::Patch(_, body) => ("patch", Some(body)),
-        Verb::Delete(_) => ("delete", None),
+        Verb::Get => ("get", Value::Null),
+        Verb::List(_) => ("list", Value::Null),
+        Verb::Create(body) => ("create", parse(body)),
+        Verb::Update(body) => ("update", parse(body)),
+        Verb::Patch(_, body) => ("patch", parse(body)),
+        Verb::Delete(options) => ("delete", describe_options(options)),
     };
     let subresource = if call.subresource.is_empty() {
         String::new()
     } else {
         format!("/{}", call.subresource)
     };
-    let body = body.map_or(Value::Null, |body| {
-        serde_json::from_slice(body).expect("a body is JSON")
-    });
     (
         format!("{verb} {}{subresource} {}", call.resource.plural, call.key),
         body,
     )
+}
+
+/// Options of a deletion as they travel; nothing if none is set.
+fn describe_options(options: &DeleteOptions) -> Value {
+    let mut fields = Map::new();
+    if let Some(policy) = options.propagation_policy {
+        let name = match policy {
+            PropagationPolicy::Background => "Background",
+            PropagationPolicy::Foreground => "Foreground",
+            PropagationPolicy::Orphan => "Orphan",
+        };
+        fields.insert("propagationPolicy".to_owned(), name.into());
+    }
+    if let Some(seconds) = options.grace_period_seconds {
+        fields.insert("gracePeriodSeconds".to_owned(), seconds.into());
+    }
+    let preconditions = &options.preconditions;
+    let set: Map<String, Value> = [
+        ("uid", &preconditions.uid),
+        ("resourceVersion", &preconditions.resource_version),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value.as_deref()?.into())))
+    .collect();
+    if !set.is_empty() {
+        fields.insert("preconditions".to_owned(), set.into());
+    }
+    if fields.is_empty() {
+        Value::Null
+    } else {
+        fields.into()
+    }
+}
+
+fn plural_of(object: &Value) -> String {
+    format!("{}s", text(&object["kind"]).to_lowercase())
+}
+
+fn has_no_finalizers(object: &Value) -> bool {
+    object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty)
+}
+
+/// Adds a finalizer; true, because it holds the object.
+fn add_finalizer(object: &mut Value, finalizer: &str) -> bool {
+    let finalizers = &mut object["metadata"]["finalizers"];
+    if !finalizers.is_array() {
+        *finalizers = json!([]);
+    }
+    if let Some(finalizers) = finalizers.as_array_mut() {
+        finalizers.push(finalizer.into());
+    }
+    true
 }
 
 fn check_uid(object: &Value, patch: &Value) -> Result<(), ApiError> {
