@@ -11,7 +11,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use windlass_apiserver::{Scheme, ServerConfig, start};
+use windlass_apiserver::{Scheme, ServerConfig, ServerHandle, start};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
@@ -32,10 +32,16 @@ impl Target {
     }
 
     fn request(&self, method: &str, path: &str, body: String) -> Result<http::Request<Full<Bytes>>> {
+        let kind = if method == "PATCH" {
+            "application/strategic-merge-patch+json"
+        } else {
+            "application/json"
+        };
         let builder = http::Request::builder()
             .method(method)
             .uri(path)
-            .header("host", "localhost");
+            .header("host", "localhost")
+            .header("content-type", kind);
         Ok(builder
             .header("authorization", format!("Bearer {}", self.token))
             .body(Full::new(body.into()))?)
@@ -163,18 +169,29 @@ fn cpu_time() -> Duration {
 }
 
 /// Calls the handler chain without a connection.
-async fn in_process(server: &windlass_apiserver::ServerHandle, target: &Target, count: usize) -> Result<()> {
+async fn in_process(
+    what: &str,
+    server: &ServerHandle,
+    target: &Target,
+    count: usize,
+    make: fn(usize) -> (&'static str, String, String),
+) -> Result<()> {
     let service = server.service();
-    let started = (Instant::now(), cpu_time());
+    let mut requests = Vec::with_capacity(count);
     for index in 0..count {
-        let request = target.request("POST", PODS, pod(1_000_000 + index))?;
+        let (method, path, body) = make(1_000_000 + index);
+        requests.push(target.request(method, &path, body)?);
+    }
+    let (started, before) = (Instant::now(), cpu_time());
+    for request in requests {
         let response = tower::Service::call(&mut service.clone(), request).await?;
         ensure!(response.status().is_success());
     }
-    let (elapsed, cpu) = (started.0.elapsed(), cpu_time().saturating_sub(started.1));
-    let each = elapsed.as_secs_f64() * 1e6 / count as f64;
+    let micros = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
     println!(
-        "creates in-process: {count} in {elapsed:.2?}, {each:.1} µs each ({cpu:?} CPU with making the requests)"
+        "{what} in-process: {:.1} µs each, {:.1} µs of CPU",
+        micros(started.elapsed()),
+        micros(cpu_time() - before)
     );
     Ok(())
 }
@@ -193,12 +210,25 @@ async fn main() -> Result<()> {
         token: server.token().to_owned(),
     };
 
-    in_process(&server, &target, count).await?;
+    in_process("creates", &server, &target, count, |index| {
+        ("POST", PODS.to_owned(), pod(index))
+    })
+    .await?;
+    let bind = |index| ("POST", format!("{PODS}/pod-{index}/binding"), binding(index));
+    in_process("binds", &server, &target, count, bind).await?;
+    in_process("status patches", &server, &target, count, |index| {
+        (
+            "PATCH",
+            format!("{PODS}/pod-{index}/status"),
+            r#"{"status":{"phase":"Running","podIP":"10.0.0.1"}}"#.to_owned(),
+        )
+    })
+    .await?;
     run("deletes", &target, count, connections, |index| {
         (
             "DELETE",
             format!("{PODS}/pod-{}", 1_000_000 + index),
-            String::new(),
+            r#"{"gracePeriodSeconds":0}"#.to_owned(),
         )
     })
     .await?;

@@ -16,7 +16,7 @@ use crate::meta;
 use crate::namespaces::{self, FINALIZER, ROOT_CA};
 use crate::object::{Key, Stored};
 use crate::resource::Resource;
-use crate::subscription::{Interest, Subscription};
+use crate::subscription::{Interest, Lagged, Subscription};
 use crate::update::{self, Part};
 
 /// How often unfinished work is looked at again without being told.
@@ -25,30 +25,50 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Runs until the server drains.
 pub(crate) async fn run(api: Arc<Api>) {
     let known = api.registry.known();
-    let subscribe = |resource: &Resource, name: &str| {
-        let collection = resource
-            .collection()
-            .expect("service accounts and config maps are stored");
-        collection.watch_now(Interest::Name(name.into()))
-    };
-    let accounts = subscribe(&known.service_accounts, "default");
-    let root_cas = subscribe(&known.config_maps, ROOT_CA);
+    let mut accounts = subscribe(&known.service_accounts, "default");
+    let mut root_cas = subscribe(&known.config_maps, ROOT_CA);
     let mut unfinished = false;
     loop {
         tokio::select! {
             () = api.draining.cancelled() => return,
             () = api.cleanup.notified() => {}
             () = tokio::time::sleep(RETRY), if unfinished => {}
-            events = next(&accounts) => restore(&api, &events),
-            events = next(&root_cas) => restore(&api, &events),
+            events = accounts.next() => match events {
+                Ok(events) => restore(&api, &events),
+                Err(Lagged) => {
+                    accounts = subscribe(&known.service_accounts, "default");
+                    furnish_all(&api);
+                }
+            },
+            events = root_cas.next() => match events {
+                Ok(events) => restore(&api, &events),
+                Err(Lagged) => {
+                    root_cas = subscribe(&known.config_maps, ROOT_CA);
+                    furnish_all(&api);
+                }
+            },
         }
         unfinished = clean_up(&api).await;
     }
 }
 
-/// The next events; none if too many were missed, which the next deletion makes good.
-async fn next(subscription: &Subscription) -> Vec<Arc<Event>> {
-    subscription.next().await.unwrap_or_default()
+fn subscribe(resource: &Resource, name: &str) -> Subscription {
+    let collection = resource
+        .collection()
+        .expect("service accounts and config maps are stored");
+    collection.watch_now(Interest::Name(name.into()))
+}
+
+/// Makes good for events that were missed.
+fn furnish_all(api: &Api) {
+    let namespaces = api.registry.known().namespaces.collection();
+    for namespace in namespaces
+        .map(|namespaces| namespaces.list(None, &|_| true).0)
+        .unwrap_or_default()
+    {
+        namespaces::furnish(api, &namespace.key().name);
+        restore_root_ca(api, &Key::new(&namespace.key().name, ROOT_CA));
+    }
 }
 
 /// Puts back what was deleted, and undoes changes to the published certificate.

@@ -94,6 +94,7 @@ pub(crate) fn delete(
     options: &DeleteOptions,
 ) -> Result<Deleted, Status> {
     let collection = resource.collection().ok_or_else(Status::method_not_allowed)?;
+    namespaces::check_mortal(&resource.spec, &key.name)?;
     loop {
         let stored = update::existing(resource, key)?;
         options.check(resource, &stored)?;

@@ -17,6 +17,9 @@ use crate::update::{self, Part};
 /// Namespaces that always exist.
 pub(crate) const SYSTEM: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
+/// Namespaces that cannot be deleted.
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
 /// The finalizer of `spec.finalizers` that is dropped once a namespace is empty.
 pub(crate) const FINALIZER: &str = "kubernetes";
 pub(crate) const ROOT_CA: &str = "kube-root-ca.crt";
@@ -34,6 +37,14 @@ pub(crate) fn check_open(api: &Api, spec: &ResourceSpec, namespace: &str, name: 
     let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
     let cause = format!("namespace {namespace} is being terminated");
     Err(Status::forbidden(spec, name, &why).with_cause("NamespaceTerminating", "metadata.namespace", cause))
+}
+
+/// Whether an object may be deleted; all but a few namespaces may.
+pub(crate) fn check_mortal(spec: &ResourceSpec, name: &str) -> Result<(), Status> {
+    if spec.is("", "namespaces") && IMMORTAL.contains(&name) {
+        return Err(Status::forbidden(spec, name, "this namespace may not be deleted"));
+    }
+    Ok(())
 }
 
 /// Whether a namespace still has to be finalised; never true for other types.

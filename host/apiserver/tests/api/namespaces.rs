@@ -137,3 +137,19 @@ async fn only_finalize_changes_the_finalizers_of_the_spec() {
         json!(["kubernetes", "example.com/hold"])
     );
 }
+
+#[tokio::test]
+async fn system_namespaces_stay() {
+    let cluster = Cluster::start().await;
+    let (code, _, message) = cluster
+        .delete("/api/v1/namespaces/default", json!({}))
+        .await
+        .refusal();
+    assert_eq!(
+        (code, message.as_str()),
+        (
+            403,
+            "namespaces \"default\" is forbidden: this namespace may not be deleted"
+        )
+    );
+}

@@ -394,3 +394,23 @@ async fn unknown_fields_are_refused_warned_of_or_ignored() {
         "{message}"
     );
 }
+
+#[tokio::test]
+async fn a_node_that_is_ready_from_the_start_is_not_tainted() {
+    let cluster = Cluster::start().await;
+    let node = |name: &str, ready: &str| {
+        json!({
+            "metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}], "capacity": {"cpu": "4"}},
+        })
+    };
+    let ready = cluster.post("/api/v1/nodes", node("a", "True")).await.ok();
+    assert_eq!(
+        (ready["spec"].get("taints"), &ready["status"]["capacity"]["cpu"]),
+        (None, &json!("4"))
+    );
+    let fresh = cluster.post("/api/v1/nodes", node("b", "False")).await.ok();
+    assert_eq!(
+        fresh["spec"]["taints"],
+        json!([{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}])
+    );
+}
