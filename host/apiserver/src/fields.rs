@@ -97,12 +97,26 @@ impl Walk {
     fn value(&mut self, kind: Kind, value: &mut Value) -> Result<(), String> {
         match kind {
             Kind::Message(id) => self.message(id, value),
+            Kind::Choice(id) => self.choice(id, value),
             _ if fits(kind, value) => Ok(()),
             Kind::Integer => Err(self.mismatch(value, "int64")),
             Kind::Boolean => Err(self.mismatch(value, "bool")),
             Kind::Double => Err(self.mismatch(value, "float64")),
             Kind::Items => Err(self.mismatch(value, "array")),
             _ => Err(self.mismatch(value, "string")),
+        }
+    }
+
+    fn choice(&mut self, id: MessageId, value: &mut Value) -> Result<(), String> {
+        let mut fields = schema().message(id).fields().iter();
+        let field = fields.find(|field| match field.shape {
+            Shape::One => fits(field.kind, value),
+            Shape::List => value.is_array(),
+            Shape::Map => value.is_object(),
+        });
+        match field {
+            Some(field) => self.member(field.shape, field.kind, value),
+            None => Err(self.mismatch(value, "object")),
         }
     }
 
@@ -137,6 +151,8 @@ fn fits(kind: Kind, value: &Value) -> bool {
         Kind::Items => value.is_array(),
         Kind::Raw | Kind::FieldSet => true,
         Kind::Message(_) => value.is_object(),
+        // What fits is up to its fields.
+        Kind::Choice(_) => false,
     }
 }
 
