@@ -1,6 +1,10 @@
 //! A server, an agent and a client in one process.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its expectations end")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where its expectations end"
+)]
 
 use std::time::Duration;
 
