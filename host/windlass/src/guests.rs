@@ -53,9 +53,15 @@ pub(crate) async fn configured(engine: &Engine, file: &Path) -> anyhow::Result<V
     load(engine, &configuration.modules, folder).await.with_context(within)
 }
 
-/// Every stock guest with its defaults: what `windlass up` runs without a configuration.
+/// Every stock guest: what `windlass up` runs without a configuration. Their calls are not
+/// limited, because nobody else needs the embedded API server's time.
 pub(crate) async fn all_stock(engine: &Engine) -> anyhow::Result<Vec<Module>> {
-    let entries: Vec<ModuleEntry> = stock::names().map(ModuleEntry::stock).collect();
+    let unlimited = |name| {
+        let mut entry = ModuleEntry::stock(name);
+        entry.limits.api_qps = Some(0);
+        entry
+    };
+    let entries: Vec<ModuleEntry> = stock::names().map(unlimited).collect();
     load(engine, &entries, Path::new(".")).await
 }
 
