@@ -47,7 +47,6 @@ impl Controller for GarbageCollector {
                 &["*"],
                 &["get", "list", "watch", "patch", "update", "delete"],
             )
-            .api_budget(200, 400)
     }
 
     fn new() -> Self {
