@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::FinalReport;
 
 const LATENCIES: Latencies = Latencies {
     schedule_to_creating: Duration::ZERO,
