@@ -16,7 +16,11 @@ fn main() {
     for guest in GUESTS {
         let file = root.join(format!("{guest}.wasm"));
         println!("cargo::rerun-if-changed={}", file.display());
-        let bytes = if file.exists() { format!("include_bytes!({:?})", file.display().to_string()) } else { "&[]".to_owned() };
+        let bytes = if file.exists() {
+            format!("include_bytes!({:?})", file.display().to_string())
+        } else {
+            "&[]".to_owned()
+        };
         writeln!(code, "    ({guest:?}, {bytes}),").expect("writing to a string");
     }
     code.push_str("];\n");

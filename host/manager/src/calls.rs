@@ -36,17 +36,28 @@ impl Calls {
     /// Wraps a module's writer.
     #[must_use]
     pub fn new(module: SmolStr, writer: Arc<dyn ObjectWriter>, tap: Option<Arc<dyn CallTap>>) -> Self {
-        Self { module, writer, tap, outstanding: watch::Sender::new(0) }
+        Self {
+            module,
+            writer,
+            tap,
+            outstanding: watch::Sender::new(0),
+        }
     }
 
     /// Waits until no write is outstanding. Each ends within the client's time limit.
     pub async fn idle(&self) {
         // An error would mean that the sender is gone, and it is right here.
-        let _ = self.outstanding.subscribe().wait_for(|outstanding| *outstanding == 0).await;
+        let _ = self
+            .outstanding
+            .subscribe()
+            .wait_for(|outstanding| *outstanding == 0)
+            .await;
     }
 
     async fn finish(self, sync: SyncId, request: ApiRequest) -> Result<Bytes, ApiError> {
-        let Some(tap) = self.tap else { return self.writer.call(sync, request).await };
+        let Some(tap) = self.tap else {
+            return self.writer.call(sync, request).await;
+        };
         let answer = self.writer.call(sync, request.clone()).await;
         tap.called(&self.module, &request, &answer);
         answer
@@ -66,7 +77,12 @@ impl ObjectWriter for Calls {
                 drop(outstanding);
                 answer
             });
-            task.await.unwrap_or_else(|error| Err(ApiError::local(ApiErrorKind::Other, format!("the call was lost: {error}"))))
+            task.await.unwrap_or_else(|error| {
+                Err(ApiError::local(
+                    ApiErrorKind::Other,
+                    format!("the call was lost: {error}"),
+                ))
+            })
         }
         .boxed()
     }

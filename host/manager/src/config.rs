@@ -127,17 +127,32 @@ impl HostConfiguration {
 
     fn validate(&self) -> Result<(), ConfigError> {
         if self.api_version != API_VERSION {
-            return Err(value("apiVersion", format!("{:?} is not served by this host; write {API_VERSION}", self.api_version)));
+            return Err(value(
+                "apiVersion",
+                format!(
+                    "{:?} is not served by this host; write {API_VERSION}",
+                    self.api_version
+                ),
+            ));
         }
         if self.kind != KIND {
-            return Err(value("kind", format!("{:?} is not known; write {KIND}", self.kind)));
+            return Err(value(
+                "kind",
+                format!("{:?} is not known; write {KIND}", self.kind),
+            ));
         }
         let mut names = BTreeSet::new();
         for (position, module) in self.modules.iter().enumerate() {
             let at = format!("modules[{position}]");
             module.validate(&at)?;
             if !names.insert(&module.name) {
-                return Err(value(&format!("{at}.name"), format!("{:?} is used twice; every module needs a name of its own", module.name)));
+                return Err(value(
+                    &format!("{at}.name"),
+                    format!(
+                        "{:?} is used twice; every module needs a name of its own",
+                        module.name
+                    ),
+                ));
             }
         }
         Ok(())
@@ -150,7 +165,10 @@ impl ModuleEntry {
     pub fn stock(name: &str) -> Self {
         Self {
             name: name.into(),
-            source: SourceEntry { stock: Some(name.into()), file: None },
+            source: SourceEntry {
+                stock: Some(name.into()),
+                file: None,
+            },
             enabled: true,
             config: empty_object(),
             permissions: Vec::new(),
@@ -162,24 +180,36 @@ impl ModuleEntry {
 
     fn validate(&self, at: &str) -> Result<(), ConfigError> {
         if !is_dns_label(&self.name) {
-            let problem = format!("{:?} is not a DNS label: lower-case letters, digits and dashes, at most 63", self.name);
+            let problem = format!(
+                "{:?} is not a DNS label: lower-case letters, digits and dashes, at most 63",
+                self.name
+            );
             return Err(value(&format!("{at}.name"), problem));
         }
         if self.source.stock.is_some() == self.source.file.is_some() {
-            return Err(value(&format!("{at}.source"), "needs exactly one of `stock` and `file`".to_owned()));
+            return Err(value(
+                &format!("{at}.source"),
+                "needs exactly one of `stock` and `file`".to_owned(),
+            ));
         }
         if !self.config.is_object() {
             return Err(value(&format!("{at}.config"), "must be a mapping".to_owned()));
         }
         if self.workers == Some(0) {
-            return Err(value(&format!("{at}.workers"), "must be at least 1; use `enabled: false` to stop a module".to_owned()));
+            return Err(value(
+                &format!("{at}.workers"),
+                "must be at least 1; use `enabled: false` to stop a module".to_owned(),
+            ));
         }
         Ok(())
     }
 }
 
 fn value(at: &str, problem: String) -> ConfigError {
-    ConfigError::Value { at: at.to_owned(), problem }
+    ConfigError::Value {
+        at: at.to_owned(),
+        problem,
+    }
 }
 
 fn yes() -> bool {
@@ -192,17 +222,21 @@ fn empty_object() -> Value {
 
 fn is_dns_label(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+    (1..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
-/// The parser's own text ends in a drawing of the source, which does not survive a log line.
+/// The first line, which begins with the place; the drawing of the source that follows
+/// does not survive a log line.
 fn one_line(error: &serde_saphyr::Error) -> String {
     let text = error.to_string();
-    let first = text.lines().next().unwrap_or("not valid YAML").trim_start_matches("error: ").to_owned();
-    match error.location() {
-        Some(location) if !first.starts_with("line ") => format!("line {}, column {}: {first}", location.line(), location.column()),
-        _ => first,
-    }
+    text.lines()
+        .next()
+        .unwrap_or("not valid YAML")
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 struct Text<T>(fn(&str) -> Option<T>, &'static str);
@@ -225,13 +259,20 @@ impl<T> Visitor<'_> for Text<T> {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Text(parse_bytes, "a number of bytes such as 64Mi")).map(Self)
+        deserializer
+            .deserialize_any(Text(parse_bytes, "a number of bytes such as 64Mi"))
+            .map(Self)
     }
 }
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Text(parse_span, "a duration with its unit such as 500ms, 1s or 2m")).map(Self)
+        deserializer
+            .deserialize_any(Text(
+                parse_span,
+                "a duration with its unit such as 500ms, 1s or 2m",
+            ))
+            .map(Self)
     }
 }
 
@@ -273,7 +314,9 @@ mod tests {
     const HEAD: &str = "apiVersion: windlass.dev/v1alpha1\nkind: HostConfiguration\n";
 
     fn refusal(rest: &str) -> String {
-        HostConfiguration::parse(&format!("{HEAD}{rest}")).expect_err("must be refused").to_string()
+        HostConfiguration::parse(&format!("{HEAD}{rest}"))
+            .expect_err("must be refused")
+            .to_string()
     }
 
     #[test]
@@ -300,24 +343,39 @@ mod tests {
 
     #[test]
     fn a_bad_value_is_refused_with_its_place_and_the_right_form() {
-        let message = refusal("modules:\n- name: mine\n  source: {stock: deployment}\n  limits: {cpuBudget: fast}\n");
+        let message =
+            refusal("modules:\n- name: mine\n  source: {stock: deployment}\n  limits: {cpuBudget: fast}\n");
         assert!(message.starts_with("line 6"), "{message}");
-        assert!(message.contains("a duration with its unit such as 500ms, 1s or 2m"), "{message}");
+        assert!(
+            message.contains("a duration with its unit such as 500ms, 1s or 2m"),
+            "{message}"
+        );
     }
 
     #[test]
     fn names_and_sources_are_checked() {
         let two = "modules:\n- {name: a, source: {stock: x}}\n- {name: a, source: {stock: y}}\n";
-        assert_eq!(refusal(two), "modules[1].name: \"a\" is used twice; every module needs a name of its own");
+        assert_eq!(
+            refusal(two),
+            "modules[1].name: \"a\" is used twice; every module needs a name of its own"
+        );
         let both = "modules:\n- {name: a, source: {stock: x, file: y}}\n";
-        assert_eq!(refusal(both), "modules[0].source: needs exactly one of `stock` and `file`");
+        assert_eq!(
+            refusal(both),
+            "modules[0].source: needs exactly one of `stock` and `file`"
+        );
         let upper = "modules:\n- {name: A, source: {stock: x}}\n";
         assert!(refusal(upper).starts_with("modules[0].name: \"A\" is not a DNS label"));
     }
 
     #[test]
     fn another_version_is_refused_by_name() {
-        let message = HostConfiguration::parse("apiVersion: windlass.dev/v9\nkind: HostConfiguration\n").expect_err("refused").to_string();
-        assert_eq!(message, "apiVersion: \"windlass.dev/v9\" is not served by this host; write windlass.dev/v1alpha1");
+        let message = HostConfiguration::parse("apiVersion: windlass.dev/v9\nkind: HostConfiguration\n")
+            .expect_err("refused")
+            .to_string();
+        assert_eq!(
+            message,
+            "apiVersion: \"windlass.dev/v9\" is not served by this host; write windlass.dev/v1alpha1"
+        );
     }
 }

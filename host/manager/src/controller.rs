@@ -92,7 +92,13 @@ pub enum LoopEnd {
 impl Controller {
     /// A controller with an empty queue. `workers` bounds the syncs in flight.
     #[must_use]
-    pub fn new(name: SmolStr, manifest: Arc<Manifest>, queue: Workqueue<ObjectKey>, gate: Arc<Gate>, workers: usize) -> Self {
+    pub fn new(
+        name: SmolStr,
+        manifest: Arc<Manifest>,
+        queue: Workqueue<ObjectKey>,
+        gate: Arc<Gate>,
+        workers: usize,
+    ) -> Self {
         Self {
             name,
             manifest,
@@ -227,7 +233,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn serve(&mut self, source: &mut impl DeltaSource, timing: Timing, stop: &CancellationToken) -> LoopEnd {
+    async fn serve(
+        &mut self,
+        source: &mut impl DeltaSource,
+        timing: Timing,
+        stop: &CancellationToken,
+    ) -> LoopEnd {
         let mut closed = self.guest.closed();
         loop {
             self.dispatch_ready();
@@ -280,7 +291,9 @@ impl<'a> Run<'a> {
     /// Takes as many keys as there is room for without going back to the scheduler.
     fn dispatch_ready(&mut self) {
         while self.has_room() {
-            let Some(key) = self.controller.queue.try_get() else { return };
+            let Some(key) = self.controller.queue.try_get() else {
+                return;
+            };
             self.take_key(key);
         }
     }
@@ -296,7 +309,10 @@ impl<'a> Run<'a> {
             }
             Verdict::Closed { .. } => self.parked.push(Box::pin(async move {
                 let mut progressed = caches.progressed.clone();
-                let verdict = controller.gate.ready(&key, &*caches.progress, &mut progressed).await;
+                let verdict = controller
+                    .gate
+                    .ready(&key, &*caches.progress, &mut progressed)
+                    .await;
                 if let Verdict::Expired { missing } = verdict {
                     controller.report_expired(&key, &missing);
                 }
@@ -306,17 +322,27 @@ impl<'a> Run<'a> {
     }
 
     fn call(&mut self, sync: SyncId) {
-        let Some(key) = self.controller.key_of(sync) else { return };
+        let Some(key) = self.controller.key_of(sync) else {
+            return;
+        };
         let since = Instant::now();
         let syncing = self.guest.sync(sync, key);
-        self.syncs.push(Box::pin(async move { Ended { sync, since, result: syncing.await } }));
+        self.syncs.push(Box::pin(async move {
+            Ended {
+                sync,
+                since,
+                result: syncing.await,
+            }
+        }));
     }
 
     fn finish(&mut self, ended: Ended) -> Result<(), GuestFailure> {
         // A failed instance leaves its keys in flight for `requeue_in_flight`.
         let result = ended.result?;
         let controller = self.controller;
-        let Some(key) = controller.end(ended.sync) else { return Ok(()) };
+        let Some(key) = controller.end(ended.sync) else {
+            return Ok(());
+        };
         let stats = &controller.stats;
         stats.syncs.fetch_add(1, Ordering::Relaxed);
         let nanos = u64::try_from(ended.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -368,7 +394,12 @@ impl<'a> Run<'a> {
         if watch.enqueue == EnqueueRule::Mapper {
             if applies(watch.on, delta.kind) {
                 let mapping = self.guest.map(watch_id, delta);
-                self.maps.push(Box::pin(async move { Mapped { initial, keys: mapping.await } }));
+                self.maps.push(Box::pin(async move {
+                    Mapped {
+                        initial,
+                        keys: mapping.await,
+                    }
+                }));
             }
             return;
         }
@@ -378,7 +409,9 @@ impl<'a> Run<'a> {
     }
 
     fn enqueue(&self, key: ObjectKey, initial: bool) {
-        self.controller.queue.add_with(key, if initial { INITIAL_PRIORITY } else { 0 }, Duration::ZERO);
+        self.controller
+            .queue
+            .add_with(key, if initial { INITIAL_PRIORITY } else { 0 }, Duration::ZERO);
     }
 
     /// Lets syncs in flight end, without starting new ones.

@@ -80,9 +80,15 @@ impl Platform {
     pub async fn start(client: ApiClient, instance: &str) -> Result<Self, HostError> {
         let discovery = Arc::new(DiscoveryCache::new(client.clone()));
         discovery.refresh().await?;
-        let informers = InformerRegistry::new(client.clone(), Arc::clone(&discovery), ReflectorConfig::default());
+        let informers =
+            InformerRegistry::new(client.clone(), Arc::clone(&discovery), ReflectorConfig::default());
         let recorder = EventRecorder::start(&client, instance);
-        Ok(Self { client, discovery, informers, recorder })
+        Ok(Self {
+            client,
+            discovery,
+            informers,
+            recorder,
+        })
     }
 
     /// Sends what events are left, for at most `grace`, and ends the informers.
@@ -116,12 +122,21 @@ impl Host {
             discovery: platform.discovery.clone(),
             tap,
         };
-        let mut host = Self { modules: Vec::new(), supervisors: JoinSet::new(), stop: CancellationToken::new() };
+        let mut host = Self {
+            modules: Vec::new(),
+            supervisors: JoinSet::new(),
+            stop: CancellationToken::new(),
+        };
         for module in modules {
             let events = platform.recorder.sink(&module.guest.manifest.name);
             let supervisor = Supervisor::new(module, &surroundings, events)?;
             let controller = supervisor.controller();
-            host.modules.push(ModuleHandle { name: controller.name.clone(), controller, state: supervisor.state(), restart: supervisor.restart() });
+            host.modules.push(ModuleHandle {
+                name: controller.name.clone(),
+                controller,
+                state: supervisor.state(),
+                restart: supervisor.restart(),
+            });
             host.supervisors.spawn(supervisor.run(grace, host.stop.clone()));
         }
         Ok(host)
@@ -137,7 +152,10 @@ impl Host {
     pub async fn wait_until_running(&mut self) {
         for module in &mut self.modules {
             // An error means that the supervisor has ended; `watch` reports that.
-            let _ = module.state.wait_for(|state| *state == ModuleState::Running).await;
+            let _ = module
+                .state
+                .wait_for(|state| *state == ModuleState::Running)
+                .await;
         }
     }
 

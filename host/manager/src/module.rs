@@ -83,11 +83,14 @@ impl Module {
     ) -> Result<Self, ModuleError> {
         let limits = limits(&entry.limits);
         let config = Bytes::from(entry.config.to_string());
-        let guest = engine.load(&entry.name, bytes, config.clone(), &limits).await.map_err(|source| ModuleError::Load {
-            module: entry.name.clone(),
-            origin,
-            source,
-        })?;
+        let guest = engine
+            .load(&entry.name, bytes, config.clone(), &limits)
+            .await
+            .map_err(|source| ModuleError::Load {
+                module: entry.name.clone(),
+                origin,
+                source,
+            })?;
         let required = permissions::required(&guest.manifest);
         let mut grants = Grants(entry.permissions.clone());
         if entry.grant_declared.unwrap_or(is_stock) {
@@ -95,8 +98,15 @@ impl Module {
         }
         let missing = permissions::missing(&required, &grants);
         if !missing.is_empty() {
-            let missing = missing.iter().map(permissions::one_line).collect::<Vec<_>>().join(", ");
-            return Err(ModuleError::NotGranted { module: entry.name.clone(), missing });
+            let missing = missing
+                .iter()
+                .map(permissions::one_line)
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(ModuleError::NotGranted {
+                module: entry.name.clone(),
+                missing,
+            });
         }
         let declared = guest.manifest.workers;
         Ok(Self {

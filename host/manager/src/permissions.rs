@@ -12,7 +12,11 @@ const EVENT_VERBS: [&str; 2] = ["create", "patch"];
 /// Everything a guest needs: reading what it watches, what it declares, and events.
 #[must_use]
 pub fn required(manifest: &Manifest) -> Vec<PermissionRule> {
-    let mut rules: Vec<PermissionRule> = manifest.watches.iter().map(|watch| reading(&watch.target)).collect();
+    let mut rules: Vec<PermissionRule> = manifest
+        .watches
+        .iter()
+        .map(|watch| reading(&watch.target))
+        .collect();
     rules.extend(manifest.permissions.iter().cloned());
     rules.push(rule(&["", "events.k8s.io"], &["events"], &EVENT_VERBS));
     merge(rules)
@@ -29,7 +33,11 @@ pub fn missing(required: &[PermissionRule], grants: &Grants) -> Vec<PermissionRu
                 let refused = |verb: &&SmolStr| !grants.allow(verb, group, plural, subresource);
                 let verbs: Vec<SmolStr> = needed.verbs.iter().filter(refused).cloned().collect();
                 if !verbs.is_empty() {
-                    missing.push(PermissionRule { api_groups: vec![group.clone()], resources: vec![resource.clone()], verbs });
+                    missing.push(PermissionRule {
+                        api_groups: vec![group.clone()],
+                        resources: vec![resource.clone()],
+                        verbs,
+                    });
                 }
             }
         }
@@ -40,14 +48,27 @@ pub fn missing(required: &[PermissionRule], grants: &Grants) -> Vec<PermissionRu
 /// A rule in one line, as it would stand in a configuration.
 #[must_use]
 pub fn one_line(rule: &PermissionRule) -> String {
-    let list = |items: &[SmolStr]| items.iter().map(|item| format!("{:?}", item.as_str())).collect::<Vec<_>>().join(", ");
-    format!("{{apiGroups: [{}], resources: [{}], verbs: [{}]}}", list(&rule.api_groups), list(&rule.resources), list(&rule.verbs))
+    let list = |items: &[SmolStr]| {
+        items
+            .iter()
+            .map(|item| format!("{:?}", item.as_str()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    format!(
+        "{{apiGroups: [{}], resources: [{}], verbs: [{}]}}",
+        list(&rule.api_groups),
+        list(&rule.resources),
+        list(&rule.verbs)
+    )
 }
 
 /// A ClusterRole of these rules, as YAML.
 #[must_use]
 pub fn cluster_role(name: &str, rules: &[PermissionRule]) -> String {
-    let mut text = format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: {name}\nrules:\n");
+    let mut text = format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: {name}\nrules:\n"
+    );
     for rule in rules {
         text.push_str("- ");
         text.push_str(&one_line(rule).trim_matches(['{', '}']).replace("], ", "]\n  "));
@@ -65,7 +86,11 @@ fn reading(target: &WatchTarget) -> PermissionRule {
 
 fn rule(api_groups: &[&str], resources: &[&str], verbs: &[&str]) -> PermissionRule {
     let list = |items: &[&str]| items.iter().copied().map(SmolStr::new).collect();
-    PermissionRule { api_groups: list(api_groups), resources: list(resources), verbs: list(verbs) }
+    PermissionRule {
+        api_groups: list(api_groups),
+        resources: list(resources),
+        verbs: list(verbs),
+    }
 }
 
 /// Joins rules that differ in one list only: first resources of the same group and verbs,
@@ -73,7 +98,9 @@ fn rule(api_groups: &[&str], resources: &[&str], verbs: &[&str]) -> PermissionRu
 fn merge(rules: Vec<PermissionRule>) -> Vec<PermissionRule> {
     let mut merged: Vec<PermissionRule> = Vec::new();
     for rule in rules {
-        let same = merged.iter_mut().find(|earlier| earlier.api_groups == rule.api_groups && earlier.resources == rule.resources);
+        let same = merged
+            .iter_mut()
+            .find(|earlier| earlier.api_groups == rule.api_groups && earlier.resources == rule.resources);
         match same {
             Some(earlier) => union(&mut earlier.verbs, rule.verbs),
             None => merged.push(rule),
@@ -81,7 +108,10 @@ fn merge(rules: Vec<PermissionRule>) -> Vec<PermissionRule> {
     }
     let mut joined: Vec<PermissionRule> = Vec::new();
     for rule in merged {
-        match joined.iter_mut().find(|earlier| earlier.api_groups == rule.api_groups && earlier.verbs == rule.verbs) {
+        match joined
+            .iter_mut()
+            .find(|earlier| earlier.api_groups == rule.api_groups && earlier.verbs == rule.verbs)
+        {
             Some(earlier) => union(&mut earlier.resources, rule.resources),
             None => joined.push(rule),
         }
@@ -103,7 +133,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_rule_by_rule() {
-        let required = vec![rule(&[""], &["pods"], &["get", "create"]), rule(&["apps"], &["replicasets/status"], &["update"])];
+        let required = vec![
+            rule(&[""], &["pods"], &["get", "create"]),
+            rule(&["apps"], &["replicasets/status"], &["update"]),
+        ];
         let grants = Grants(vec![rule(&[""], &["pods"], &["get"])]);
         let missing = missing(&required, &grants);
         let lines: Vec<String> = missing.iter().map(one_line).collect();
@@ -129,7 +162,13 @@ mod tests {
         let rules = vec![rule(&["apps"], &["deployments", "replicasets"], &WATCH_VERBS)];
         let text = cluster_role("windlass-x", &rules);
         let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
-        assert_eq!(value["rules"][0]["resources"], serde_json::json!(["deployments", "replicasets"]));
-        assert_eq!(value["rules"][0]["verbs"], serde_json::json!(["get", "list", "watch"]));
+        assert_eq!(
+            value["rules"][0]["resources"],
+            serde_json::json!(["deployments", "replicasets"])
+        );
+        assert_eq!(
+            value["rules"][0]["verbs"],
+            serde_json::json!(["get", "list", "watch"])
+        );
     }
 }

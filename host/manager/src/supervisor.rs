@@ -26,7 +26,6 @@ use crate::calls::{CallTap, Calls};
 use crate::controller::{Caches, Controller, DeltaSource, LoopEnd, Timing};
 use crate::module::Module;
 
-
 /// Where a module stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModuleState {
@@ -97,8 +96,15 @@ impl Supervisor {
     ///
     /// # Errors
     /// See [`SetupError`].
-    pub fn new(module: Module, surroundings: &Surroundings, events: Arc<dyn EventSink>) -> Result<Self, SetupError> {
-        let config = QueueConfig { limit: module.queue_length, ..QueueConfig::default() };
+    pub fn new(
+        module: Module,
+        surroundings: &Surroundings,
+        events: Arc<dyn EventSink>,
+    ) -> Result<Self, SetupError> {
+        let config = QueueConfig {
+            limit: module.queue_length,
+            ..QueueConfig::default()
+        };
         let controller = Arc::new(Controller::new(
             module.name.clone(),
             Arc::clone(&module.guest.manifest),
@@ -124,7 +130,14 @@ impl Supervisor {
         };
         let (state, _) = watch::channel(ModuleState::Starting);
         let restart = Arc::new(Notify::new());
-        Ok(Self { module, controller, informers: surroundings.informers.clone(), services, state, restart })
+        Ok(Self {
+            module,
+            controller,
+            informers: surroundings.informers.clone(),
+            services,
+            state,
+            restart,
+        })
     }
 
     /// Notifying it drops the running instance as it stands, as a trap would.
@@ -183,10 +196,18 @@ impl Supervisor {
     fn subscribe(&self) -> Result<Subscription, SetupError> {
         self.informers
             .subscribe(&self.module.guest.manifest.watches)
-            .map_err(|source| SetupError::Watches { module: self.module.name.clone(), source })
+            .map_err(|source| SetupError::Watches {
+                module: self.module.name.clone(),
+                source,
+            })
     }
 
-    async fn run_instance(&self, subscription: &mut Subscription, grace: Duration, stop: &CancellationToken) -> LoopEnd {
+    async fn run_instance(
+        &self,
+        subscription: &mut Subscription,
+        grace: Duration,
+        stop: &CancellationToken,
+    ) -> LoopEnd {
         let lister = subscription.lister();
         let services = Services {
             reader: lister.clone(),
@@ -196,17 +217,31 @@ impl Supervisor {
             discovery: Arc::clone(&self.services.discovery),
             config: self.services.config.clone(),
         };
-        let guest = match self.module.guest.instantiate(services, self.module.limits.clone()).await {
+        let guest = match self
+            .module
+            .guest
+            .instantiate(services, self.module.limits.clone())
+            .await
+        {
             Ok(guest) => guest,
             Err(failure) => return LoopEnd::Failed(failure),
         };
-        let caches = Caches { reader: lister.clone(), progress: lister, progressed: subscription.progressed() };
-        let timing = Timing { start_timeout: self.module.start_timeout(), grace };
+        let caches = Caches {
+            reader: lister.clone(),
+            progress: lister,
+            progressed: subscription.progressed(),
+        };
+        let timing = Timing {
+            start_timeout: self.module.start_timeout(),
+            grace,
+        };
         let started = || {
             tracing::info!(controller = %self.module.name, "controller started");
             self.state.send_replace(ModuleState::Running);
         };
-        self.controller.run(&guest, subscription, &caches, timing, started, stop).await
+        self.controller
+            .run(&guest, subscription, &caches, timing, started, stop)
+            .await
     }
 }
 

@@ -8,7 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A Kubernetes controller manager whose controllers are WebAssembly components.
 #[derive(Debug, Parser)]
-#[command(name = "windlass", version, about, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "windlass",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Start here: `windlass up` brings a cluster, `windlass demo` shows the main job.")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -38,7 +44,13 @@ pub(crate) struct LogArgs {
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
     pub(crate) log: Option<String>,
     /// Log format.
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = "Logging")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Logging"
+    )]
     pub(crate) log_format: LogFormat,
 }
 
@@ -145,5 +157,6 @@ pub(crate) struct CompletionsArgs {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    windlass_manager::config::parse_span(text).ok_or_else(|| "write a number with its unit, such as 500ms, 1s or 2m".to_owned())
+    windlass_manager::config::parse_span(text)
+        .ok_or_else(|| "write a number with its unit, such as 500ms, 1s or 2m".to_owned())
 }

@@ -31,12 +31,20 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => runtime()?.block_on(demo::demo(args)),
         Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),
         Command::Completions(args) => {
-            clap_complete::generate(args.shell, &mut Cli::command(), "windlass", &mut std::io::stdout());
+            clap_complete::generate(
+                args.shell,
+                &mut Cli::command(),
+                "windlass",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the thread pool")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the thread pool")
 }

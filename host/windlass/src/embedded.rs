@@ -31,19 +31,36 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts the server, writes the kubeconfig, registers the nodes.
     pub(crate) async fn start(args: &ClusterArgs, kubeconfig: &Path) -> anyhow::Result<Self> {
-        let config = ServerConfig { https: Some(args.listen), http: Some(args.listen_http), ..ServerConfig::default() };
-        let server = windlass_apiserver::start(config).await.context("cannot start the API server")?;
+        let config = ServerConfig {
+            https: Some(args.listen),
+            http: Some(args.listen_http),
+            ..ServerConfig::default()
+        };
+        let server = windlass_apiserver::start(config)
+            .await
+            .context("cannot start the API server")?;
         server
             .write_kubeconfig(kubeconfig, Scheme::Https)
-            .with_context(|| format!("cannot write {}; name another file with --kubeconfig", kubeconfig.display()))?;
+            .with_context(|| {
+                format!(
+                    "cannot write {}; name another file with --kubeconfig",
+                    kubeconfig.display()
+                )
+            })?;
         let platform = Platform::start(in_process_client(&server)?, "windlass").await?;
         let mut agent_config = AgentConfig::with_nodes(args.nodes);
         agent_config.latencies.creating_to_running = args.pod_start_latency;
         agent_config.latencies.termination = args.pod_stop_latency;
         let events = platform.recorder.sink("kubelet");
-        let agent = NodeAgent::start(&platform.client, &platform.informers, Some(events), agent_config).await?;
+        let agent =
+            NodeAgent::start(&platform.client, &platform.informers, Some(events), agent_config).await?;
         let pod_gc = PodGc::start(&platform.client, &platform.informers, args.pod_gc_quarantine)?;
-        Ok(Self { server, platform, agent, pod_gc })
+        Ok(Self {
+            server,
+            platform,
+            agent,
+            pod_gc,
+        })
     }
 
     /// Where clients find it.
@@ -61,10 +78,16 @@ impl Cluster {
 }
 
 fn in_process_client(server: &ServerHandle) -> anyhow::Result<ApiClient> {
-    let bearer = HeaderValue::from_str(&format!("Bearer {}", server.token())).context("the token is no header value")?;
-    let service = server.service().map_request(move |mut request: http::Request<_>| {
-        request.headers_mut().insert(AUTHORIZATION, bearer.clone());
-        request
-    });
-    Ok(ApiClient::from_service(service, concat!("windlass/", env!("CARGO_PKG_VERSION"))))
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", server.token()))
+        .context("the token is no header value")?;
+    let service = server
+        .service()
+        .map_request(move |mut request: http::Request<_>| {
+            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
+            request
+        });
+    Ok(ApiClient::from_service(
+        service,
+        concat!("windlass/", env!("CARGO_PKG_VERSION")),
+    ))
 }

@@ -17,16 +17,28 @@ pub(crate) fn engine(cache_dir: Option<&Path>) -> anyhow::Result<Engine> {
     let folder = cache_dir.map(Path::to_owned).or_else(default_cache_dir);
     let cache_dir = match &folder {
         Some(folder) => Some(open_private(folder).with_context(|| {
-            format!("cannot use the cache folder {}; name another with --cache-dir", folder.display())
+            format!(
+                "cannot use the cache folder {}; name another with --cache-dir",
+                folder.display()
+            )
         })?),
         None => None,
     };
-    Ok(Engine::new(EngineConfig { cache_dir, ..EngineConfig::default() })?)
+    Ok(Engine::new(EngineConfig {
+        cache_dir,
+        ..EngineConfig::default()
+    })?)
 }
 
 fn default_cache_dir() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("windlass"))
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("windlass"))
 }
 
 /// Opens a folder, creating it for its owner alone: what is found in it runs as native code.
@@ -36,7 +48,14 @@ fn open_private(folder: &Path) -> std::io::Result<Dir> {
     if !folder.exists() {
         use cap_std::fs::DirBuilderExt;
         let name = folder.file_name().ok_or(std::io::ErrorKind::InvalidInput)?;
-        let parent = Dir::open_ambient_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, ambient_authority())?;
+        let parent = Dir::open_ambient_dir(
+            if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            },
+            ambient_authority(),
+        )?;
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
         parent.create_dir_with(name, &builder)?;
@@ -46,11 +65,17 @@ fn open_private(folder: &Path) -> std::io::Result<Dir> {
 
 /// Reads a configuration file and loads its modules.
 pub(crate) async fn configured(engine: &Engine, file: &Path) -> anyhow::Result<Vec<Module>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {}", file.display()))?;
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the configuration {}", file.display()))?;
     let within = || format!("configuration {}", file.display());
     let configuration = HostConfiguration::parse(&text).with_context(within)?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    load(engine, &configuration.modules, folder).await.with_context(within)
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    load(engine, &configuration.modules, folder)
+        .await
+        .with_context(within)
 }
 
 /// Every stock guest: what `windlass up` runs without a configuration. Their calls are not
@@ -70,7 +95,8 @@ pub(crate) async fn all_stock(engine: &Engine) -> anyhow::Result<Vec<Module>> {
 async fn load(engine: &Engine, entries: &[ModuleEntry], folder: &Path) -> anyhow::Result<Vec<Module>> {
     let enabled = entries.iter().filter(|entry| entry.enabled);
     let loading = enabled.map(|entry| async {
-        let (origin, bytes, is_stock) = read(&entry.source, folder).with_context(|| format!("module {}", entry.name))?;
+        let (origin, bytes, is_stock) =
+            read(&entry.source, folder).with_context(|| format!("module {}", entry.name))?;
         Ok(Module::load(engine, entry, origin, bytes, is_stock).await?)
     });
     futures::future::join_all(loading).await.into_iter().collect()
@@ -91,9 +117,13 @@ fn read(source: &SourceEntry, folder: &Path) -> anyhow::Result<(String, Bytes, b
 }
 
 fn read_below(folder: &Path, file: &str) -> anyhow::Result<Bytes> {
-    let dir = Dir::open_ambient_dir(folder, ambient_authority()).with_context(|| format!("cannot open {}", folder.display()))?;
+    let dir = Dir::open_ambient_dir(folder, ambient_authority())
+        .with_context(|| format!("cannot open {}", folder.display()))?;
     let bytes = dir.read(file).with_context(|| {
-        format!("cannot read {file} in {}; guests are read from the configuration's folder and below", folder.display())
+        format!(
+            "cannot read {file} in {}; guests are read from the configuration's folder and below",
+            folder.display()
+        )
     })?;
     Ok(Bytes::from(bytes))
 }

@@ -20,7 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match logging::init(&cli.log, cli.command.default_level()).and_then(|()| commands::dispatch(cli.command)) {
+    match logging::init(&cli.log, cli.command.default_level()).and_then(|()| commands::dispatch(cli.command))
+    {
         Ok(code) => code,
         Err(error) => {
             // `{:#}` prints the chain of causes in one line; a backtrace would only hide it.

@@ -7,7 +7,11 @@ include!(concat!(env!("OUT_DIR"), "/stock_guests.rs"));
 /// The component bytes of a stock guest; nothing when no stock guest has that name.
 pub(crate) fn find(name: &str) -> Option<anyhow::Result<&'static [u8]>> {
     let (_, bytes) = GUESTS.iter().find(|(guest, _)| *guest == name)?;
-    Some(if bytes.is_empty() { missing(name) } else { Ok(bytes) })
+    Some(if bytes.is_empty() {
+        missing(name)
+    } else {
+        Ok(bytes)
+    })
 }
 
 /// Their names.
@@ -16,5 +20,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 fn missing(name: &str) -> anyhow::Result<&'static [u8]> {
-    bail!("this binary was built without the stock guest {name:?}; build it with `make build`, which compiles the guests first")
+    bail!(
+        "this binary was built without the stock guest {name:?}; build it with `make build`, which compiles the guests first"
+    )
 }

@@ -21,7 +21,11 @@ async fn main() -> Result<()> {
     }
     times.sort();
     eprintln!("first pod running: {times:?}");
-    figures::print("up/first_pod_running", times[RUNS / 2].as_secs_f64() * 1000.0, "ms");
+    figures::print(
+        "up/first_pod_running",
+        times[RUNS / 2].as_secs_f64() * 1000.0,
+        "ms",
+    );
     Ok(())
 }
 

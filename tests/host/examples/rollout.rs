@@ -24,7 +24,11 @@ async fn main() -> Result<()> {
     figures::print("rollout/create", create(&namespace).await?.as_secs_f64(), "s");
     figures::print("rollout/update", update(&namespace).await?.as_secs_f64(), "s");
     figures::print("rollout/delete", delete(&namespace).await?.as_secs_f64(), "s");
-    figures::print("rollout/cpu", (figures::cpu_time(process)? - before).as_secs_f64(), "s");
+    figures::print(
+        "rollout/cpu",
+        (figures::cpu_time(process)? - before).as_secs_f64(),
+        "s",
+    );
     figures::print("rollout/peak_rss", figures::peak_rss_mb(process)?, "MB");
     Ok(())
 }
@@ -35,7 +39,12 @@ fn names() -> impl Iterator<Item = String> {
 
 async fn create(namespace: &Namespace) -> Result<Duration> {
     let started = Instant::now();
-    try_join_all(names().map(|name| async move { namespace.create_deployment(&name, json!({"replicas": REPLICAS})).await })).await?;
+    try_join_all(names().map(|name| async move {
+        namespace
+            .create_deployment(&name, json!({"replicas": REPLICAS}))
+            .await
+    }))
+    .await?;
     wait_complete(namespace).await?;
     Ok(started.elapsed())
 }
@@ -65,7 +74,12 @@ async fn delete(namespace: &Namespace) -> Result<Duration> {
     // One page of one object tells whether anything is left.
     let any = ListParams::default().limit(1);
     while !(namespace.pods().list_metadata(&any).await?.items.is_empty()
-        && namespace.replica_sets().list_metadata(&any).await?.items.is_empty())
+        && namespace
+            .replica_sets()
+            .list_metadata(&any)
+            .await?
+            .items
+            .is_empty())
     {
         tokio::time::sleep(POLL).await;
     }

@@ -33,7 +33,15 @@ async fn main() -> Result<()> {
     let config = folder.path().join("host.yaml");
     std::fs::write(&config, CONFIGURATION)?;
     let http = free_address()?;
-    let arguments = ["--nodes", "0", "--config", &*config.to_string_lossy(), "--listen-http", &http.to_string()].map(str::to_owned);
+    let arguments = [
+        "--nodes",
+        "0",
+        "--config",
+        &*config.to_string_lossy(),
+        "--listen-http",
+        &http.to_string(),
+    ]
+    .map(str::to_owned);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let cluster = Cluster::up(&arguments).await?;
     let client = plain_client(&cluster, http).await?;
@@ -47,7 +55,11 @@ async fn main() -> Result<()> {
     let bound = started.elapsed();
     let cpu = figures::cpu_time(cluster.process.id())? - before;
     eprintln!("{PODS} pods created in {created:?}, bound in {bound:?}, {cpu:?} of CPU in the process");
-    figures::print("scheduler/5000nodes_10000pods", PODS as f64 / bound.as_secs_f64(), "pods/s");
+    figures::print(
+        "scheduler/5000nodes_10000pods",
+        PODS as f64 / bound.as_secs_f64(),
+        "pods/s",
+    );
     Ok(())
 }
 
@@ -69,7 +81,9 @@ async fn create_all(client: &ApiClient, path: &str, objects: impl Iterator<Item 
     stream::iter(objects.map(Ok))
         .try_for_each_concurrent(CREATORS, |object| async move {
             let request = http::Request::post(path).header("content-type", "application/json");
-            client.request(request.body(Bytes::from(object.to_string()))?).await?;
+            client
+                .request(request.body(Bytes::from(object.to_string()))?)
+                .await?;
             Ok(())
         })
         .await
@@ -82,9 +96,14 @@ async fn wait_bound(client: &ApiClient) -> Result<()> {
     let (mut bound, mut unread) = (0, Vec::new());
     while bound < PODS {
         unread.extend_from_slice(&frames.next().await.context("the watch ended")??);
-        let Some(end) = unread.iter().rposition(|byte| *byte == b'\n') else { continue };
+        let Some(end) = unread.iter().rposition(|byte| *byte == b'\n') else {
+            continue;
+        };
         // A pod enters the selection once, when it is bound: one ADDED frame each.
-        bound += unread[..end].split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{\"type\":\"ADDED\"")).count();
+        bound += unread[..end]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| line.starts_with(b"{\"type\":\"ADDED\""))
+            .count();
         unread.drain(..=end);
     }
     Ok(())

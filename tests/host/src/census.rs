@@ -53,8 +53,16 @@ impl Drop for PodCensus {
     }
 }
 
-async fn follow(pods: &Api<Pod>, selector: &str, version: &mut String, seen: &Mutex<BTreeSet<String>>) -> Result<()> {
-    let mut events = pods.watch(&WatchParams::default().labels(selector), version).await?.boxed();
+async fn follow(
+    pods: &Api<Pod>,
+    selector: &str,
+    version: &mut String,
+    seen: &Mutex<BTreeSet<String>>,
+) -> Result<()> {
+    let mut events = pods
+        .watch(&WatchParams::default().labels(selector), version)
+        .await?
+        .boxed();
     while let Some(event) = events.try_next().await? {
         match event {
             WatchEvent::Added(pod) | WatchEvent::Modified(pod) | WatchEvent::Deleted(pod) => {

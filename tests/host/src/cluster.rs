@@ -38,7 +38,11 @@ impl Cluster {
         all.extend_from_slice(arguments);
         let started = Instant::now();
         let process = Process::start(&all, &folder.path().join("up.log"))?;
-        let mut cluster = Self { process, folder, ready_after: Duration::ZERO };
+        let mut cluster = Self {
+            process,
+            folder,
+            ready_after: Duration::ZERO,
+        };
         cluster.wait_for_api(started).await?;
         Ok(cluster)
     }
@@ -81,7 +85,10 @@ impl Cluster {
     /// # Errors
     /// When the kubeconfig cannot be read.
     pub async fn namespace(&self, name: &str) -> Result<Namespace> {
-        Ok(Namespace { client: self.client().await?, name: name.to_owned() })
+        Ok(Namespace {
+            client: self.client().await?,
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -143,7 +150,10 @@ impl Namespace {
         });
         merge(&mut object["spec"], spec);
         let deployment: Deployment = serde_json::from_value(object)?;
-        Ok(self.deployments().create(&PostParams::default(), &deployment).await?)
+        Ok(self
+            .deployments()
+            .create(&PostParams::default(), &deployment)
+            .await?)
     }
 
     /// Waits until a Deployment is complete: observed, all replicas updated and available.
@@ -152,7 +162,12 @@ impl Namespace {
     /// When it does not come about, with the last state.
     pub async fn wait_complete(&self, name: &str) -> Result<Deployment> {
         let deployments = self.deployments();
-        wait::until(&format!("Deployment {name} complete"), || async { Ok(deployments.get(name).await?) }, complete).await
+        wait::until(
+            &format!("Deployment {name} complete"),
+            || async { Ok(deployments.get(name).await?) },
+            complete,
+        )
+        .await
     }
 
     /// Pods with a label selector.
@@ -160,7 +175,11 @@ impl Namespace {
     /// # Errors
     /// Whatever the server says.
     pub async fn pods_with(&self, selector: &str) -> Result<Vec<Pod>> {
-        Ok(self.pods().list(&ListParams::default().labels(selector)).await?.items)
+        Ok(self
+            .pods()
+            .list(&ListParams::default().labels(selector))
+            .await?
+            .items)
     }
 
     /// Waits until exactly `count` pods match a selector.
@@ -169,15 +188,26 @@ impl Namespace {
     /// When it does not come about, with the last state.
     pub async fn wait_pods(&self, selector: &str, count: usize) -> Result<Vec<Pod>> {
         let what = format!("{count} pods with {selector}");
-        wait::until(&what, || self.pods_with(selector), |pods: &Vec<Pod>| pods.len() == count).await
+        wait::until(
+            &what,
+            || self.pods_with(selector),
+            |pods: &Vec<Pod>| pods.len() == count,
+        )
+        .await
     }
 }
 
 /// Whether a Deployment's status says that its rollout is complete.
 #[must_use]
 pub fn complete(deployment: &Deployment) -> bool {
-    let Some(status) = &deployment.status else { return false };
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let Some(status) = &deployment.status else {
+        return false;
+    };
+    let wanted = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1);
     status.observed_generation >= deployment.metadata.generation
         && status.replicas.unwrap_or(0) == wanted
         && status.updated_replicas.unwrap_or(0) == wanted

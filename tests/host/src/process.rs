@@ -31,7 +31,8 @@ impl Process {
     /// # Errors
     /// When the binary is missing or cannot be started.
     pub fn start(arguments: &[&str], log: &Path) -> Result<Self> {
-        let output = std::fs::File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
+        let output =
+            std::fs::File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
         let child = Command::new(binary())
             .args(arguments)
             .stdin(Stdio::null())
@@ -39,7 +40,10 @@ impl Process {
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {}; run `make build` first", binary().display()))?;
-        Ok(Self { child, log: log.to_owned() })
+        Ok(Self {
+            child,
+            log: log.to_owned(),
+        })
     }
 
     /// Its process id.
@@ -66,7 +70,10 @@ impl Process {
     /// # Errors
     /// When `kill` cannot be run or refuses.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status()?;
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status()?;
         if !status.success() {
             bail!("kill -{name} {} failed", self.id());
         }

@@ -13,7 +13,10 @@ fn run(arguments: &[&str], folder: &Path) -> Result<(Option<i32>, String)> {
     let mut process = Process::start(arguments, &log)?;
     let code = process.wait(Duration::from_secs(60))?;
     let output = process.output();
-    assert!(!output.contains("backtrace") && !output.contains("panicked"), "{output}");
+    assert!(
+        !output.contains("backtrace") && !output.contains("panicked"),
+        "{output}"
+    );
     Ok((code, output.trim().to_owned()))
 }
 
@@ -28,9 +31,20 @@ fn run_configuration(text: &str, files: &[(&str, &[u8])]) -> Result<String> {
     let kubeconfig = folder.path().join("kubeconfig");
     std::fs::write(&kubeconfig, kubeconfig_for("http://127.0.0.1:1", ""))?;
     let path = config.to_string_lossy();
-    let (code, output) = run(&["run", "--config", &path, "--kubeconfig", &kubeconfig.to_string_lossy()], folder.path())?;
+    let (code, output) = run(
+        &[
+            "run",
+            "--config",
+            &path,
+            "--kubeconfig",
+            &kubeconfig.to_string_lossy(),
+        ],
+        folder.path(),
+    )?;
     assert_eq!(code, Some(1), "{output}");
-    Ok(output.replace(&*path, "host.yaml").replace(&*folder.path().to_string_lossy(), "FOLDER"))
+    Ok(output
+        .replace(&*path, "host.yaml")
+        .replace(&*folder.path().to_string_lossy(), "FOLDER"))
 }
 
 fn kubeconfig_for(server: &str, cluster_extra: &str) -> String {
@@ -49,11 +63,20 @@ fn module(rest: &str) -> String {
 #[test]
 fn a_guest_file_that_is_missing_or_no_component_is_named() -> Result<()> {
     let output = run_configuration(&module(""), &[])?;
-    assert!(output.starts_with("error: configuration host.yaml: module mine: cannot read mine.wasm in FOLDER"), "{output}");
+    assert!(
+        output.starts_with("error: configuration host.yaml: module mine: cannot read mine.wasm in FOLDER"),
+        "{output}"
+    );
     let output = run_configuration(&module(""), &[("mine.wasm", b"#!/bin/sh\n")])?;
-    assert!(output.contains("module mine: file mine.wasm: not a WebAssembly component"), "{output}");
+    assert!(
+        output.contains("module mine: file mine.wasm: not a WebAssembly component"),
+        "{output}"
+    );
     let output = run_configuration(&module(""), &[("mine.wasm", b"\0asm\x01\0\0\0")])?;
-    assert!(output.contains("a core WebAssembly module, not a component"), "{output}");
+    assert!(
+        output.contains("a core WebAssembly module, not a component"),
+        "{output}"
+    );
     let whole = std::fs::read(repository().join("target/guests/replicaset.wasm"))?;
     let output = run_configuration(&module(""), &[("mine.wasm", &whole[..whole.len() / 2])])?;
     assert!(output.contains("the component is cut off after"), "{output}");
@@ -64,8 +87,14 @@ fn a_guest_file_that_is_missing_or_no_component_is_named() -> Result<()> {
 fn a_guest_of_another_contract_version_is_refused_naming_both() -> Result<()> {
     let other = std::fs::read(repository().join("target/guests/windlass-fixture-other-version.wasm"))?;
     let output = run_configuration(&module(""), &[("mine.wasm", &other)])?;
-    assert!(output.contains("this host serves windlass:controller@0.1.0"), "{output}");
-    assert!(output.contains("built for contract windlass:controller@"), "{output}");
+    assert!(
+        output.contains("this host serves windlass:controller@0.1.0"),
+        "{output}"
+    );
+    assert!(
+        output.contains("built for contract windlass:controller@"),
+        "{output}"
+    );
     Ok(())
 }
 
@@ -73,17 +102,26 @@ fn a_guest_of_another_contract_version_is_refused_naming_both() -> Result<()> {
 fn a_guest_may_not_lie_outside_the_configuration_s_folder() -> Result<()> {
     let text = format!("{HEAD}modules:\n- name: mine\n  source: {{file: ../../../../etc/hostname}}\n");
     let output = run_configuration(&text, &[])?;
-    assert!(output.contains("guests are read from the configuration's folder and below"), "{output}");
+    assert!(
+        output.contains("guests are read from the configuration's folder and below"),
+        "{output}"
+    );
     Ok(())
 }
 
 #[test]
 fn an_unknown_key_and_a_bad_value_are_refused_with_their_line() -> Result<()> {
     let output = run_configuration(&module("  wrokers: 3\n"), &[])?;
-    assert!(output.starts_with("error: configuration host.yaml: line 6, column 3:"), "{output}");
+    assert!(
+        output.starts_with("error: configuration host.yaml: line 6 column 3:"),
+        "{output}"
+    );
     assert!(output.contains("wrokers"), "{output}");
     let output = run_configuration(&module("  limits: {memory: lots}\n"), &[])?;
-    assert!(output.contains("line 6") && output.contains("a number of bytes such as 64Mi"), "{output}");
+    assert!(
+        output.contains("line 6") && output.contains("a number of bytes such as 64Mi"),
+        "{output}"
+    );
     Ok(())
 }
 
@@ -91,7 +129,10 @@ fn an_unknown_key_and_a_bad_value_are_refused_with_their_line() -> Result<()> {
 fn permissions_that_are_not_granted_are_listed() -> Result<()> {
     let guest = std::fs::read(repository().join("target/guests/replicaset.wasm"))?;
     let output = run_configuration(&module(""), &[("mine.wasm", &guest)])?;
-    assert!(output.contains("declares permissions that the configuration does not grant"), "{output}");
+    assert!(
+        output.contains("declares permissions that the configuration does not grant"),
+        "{output}"
+    );
     assert!(output.contains("resources: [\"replicasets/status\""), "{output}");
     Ok(())
 }
@@ -101,13 +142,23 @@ fn an_api_server_that_cannot_be_reached_or_trusted_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (config, kubeconfig) = (folder.path().join("host.yaml"), folder.path().join("kubeconfig"));
     std::fs::write(&config, HEAD)?;
-    let arguments = ["run", "--config", &*config.to_string_lossy(), "--kubeconfig", &*kubeconfig.to_string_lossy()].map(str::to_owned);
+    let arguments = [
+        "run",
+        "--config",
+        &*config.to_string_lossy(),
+        "--kubeconfig",
+        &*kubeconfig.to_string_lossy(),
+    ]
+    .map(str::to_owned);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
 
     std::fs::write(&kubeconfig, kubeconfig_for("https://127.0.0.1:1", ""))?;
     let (code, output) = run(&arguments, folder.path())?;
     assert_eq!(code, Some(1));
-    assert!(output.starts_with("error: cannot reach the API server at https://127.0.0.1:1"), "{output}");
+    assert!(
+        output.starts_with("error: cannot reach the API server at https://127.0.0.1:1"),
+        "{output}"
+    );
 
     std::fs::write(&kubeconfig, "clusters: [")?;
     let (code, output) = run(&arguments, folder.path())?;
@@ -128,7 +179,10 @@ fn an_api_server_that_cannot_be_reached_or_trusted_is_named() -> Result<()> {
     std::fs::write(&kubeconfig, kubeconfig_for(&format!("https://{address}"), ""))?;
     let (code, output) = run(&arguments, folder.path())?;
     assert_eq!(code, Some(1));
-    assert!(output.starts_with("error: no TLS connection to the API server"), "{output}");
+    assert!(
+        output.starts_with("error: no TLS connection to the API server"),
+        "{output}"
+    );
     Ok(())
 }
 
@@ -138,10 +192,17 @@ fn a_port_in_use_is_named_with_what_to_do() -> Result<()> {
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
     let kubeconfig = folder.path().join("kubeconfig");
-    let arguments = ["up", "--listen", &address, "--kubeconfig", &kubeconfig.to_string_lossy()];
+    let arguments = [
+        "up",
+        "--listen",
+        &address,
+        "--kubeconfig",
+        &kubeconfig.to_string_lossy(),
+    ];
     let (code, output) = run(&arguments, folder.path())?;
     assert_eq!(code, Some(1));
-    let expected = format!("error: cannot start the API server: cannot listen on {address}: the address is in use");
+    let expected =
+        format!("error: cannot start the API server: cannot listen on {address}: the address is in use");
     assert!(output.starts_with(&expected), "{output}");
     Ok(())
 }
@@ -151,13 +212,27 @@ fn inspect_tells_what_a_guest_is_and_needs() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (code, output) = run(&["inspect", "replicaset"], folder.path())?;
     assert_eq!(code, Some(0), "{output}");
-    for part in ["Contract:     windlass:controller@0.1.0", "replicasets.apps", "memory      64 MiB"] {
+    for part in [
+        "Contract:     windlass:controller@0.1.0",
+        "replicasets.apps",
+        "memory      64 MiB",
+    ] {
         assert!(output.contains(part), "{part} is missing in:\n{output}");
     }
     let (code, output) = run(&["inspect", "replicaset", "--rbac"], folder.path())?;
     assert_eq!(code, Some(0), "{output}");
-    assert!(output.starts_with("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole"), "{output}");
+    assert!(
+        output.starts_with("apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole"),
+        "{output}"
+    );
     let (code, output) = run(&["inspect", "nothing"], folder.path())?;
-    assert_eq!((code, output.starts_with("error: \"nothing\" is neither a file nor a stock guest")), (Some(1), true), "{output}");
+    assert_eq!(
+        (
+            code,
+            output.starts_with("error: \"nothing\" is neither a file nor a stock guest")
+        ),
+        (Some(1), true),
+        "{output}"
+    );
     Ok(())
 }

@@ -17,13 +17,19 @@ const TROUBLE: Duration = Duration::from_secs(60);
 
 async fn set_faults(namespace: &Namespace, policy: serde_json::Value) -> Result<()> {
     let request = http::Request::put("/debug/windlass/faults").header("content-type", "application/json");
-    namespace.client.request_text(request.body(policy.to_string().into_bytes())?).await?;
+    namespace
+        .client
+        .request_text(request.body(policy.to_string().into_bytes())?)
+        .await?;
     Ok(())
 }
 
 async fn set_image(namespace: &Namespace, tag: &str) -> Result<()> {
     let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": format!("pause:{tag}")}]}}}});
-    namespace.deployments().patch("web", &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    namespace
+        .deployments()
+        .patch("web", &PatchParams::default(), &Patch::Strategic(patch))
+        .await?;
     Ok(())
 }
 
@@ -32,10 +38,21 @@ async fn a_rollout_survives_an_api_server_that_fails_at_random() -> Result<()> {
     let cluster = Cluster::up(&["--nodes", "5"]).await?;
     let namespace = cluster.namespace("default").await?;
     let census = PodCensus::start(namespace.pods(), "app=web").await?;
-    namespace.create_deployment("web", json!({"replicas": 10})).await?;
+    namespace
+        .create_deployment("web", json!({"replicas": 10}))
+        .await?;
     namespace.wait_complete("web").await?;
-    let kinds = ["internal-error", "unavailable", "too-many-requests", "conflict", "drop"];
-    let rules: Vec<_> = kinds.iter().map(|kind| json!({"kind": kind, "probability": 0.04})).collect();
+    let kinds = [
+        "internal-error",
+        "unavailable",
+        "too-many-requests",
+        "conflict",
+        "drop",
+    ];
+    let rules: Vec<_> = kinds
+        .iter()
+        .map(|kind| json!({"kind": kind, "probability": 0.04}))
+        .collect();
     set_faults(&namespace, json!({"seed": 7, "rules": rules})).await?;
     let started = Instant::now();
     let mut rollouts = 0;
@@ -49,17 +66,29 @@ async fn a_rollout_survives_an_api_server_that_fails_at_random() -> Result<()> {
     set_faults(&namespace, json!({"rules": []})).await?;
     namespace.wait_complete("web").await?;
     namespace.wait_pods("app=web", 10).await?;
-    assert_eq!(census.count(), 10 * (rollouts + 1), "each rollout replaces each pod exactly once");
+    assert_eq!(
+        census.count(),
+        10 * (rollouts + 1),
+        "each rollout replaces each pod exactly once"
+    );
     Ok(())
 }
 
 /// Waits until a rollout is in the middle: some new pods, some old ones.
 async fn wait_mid_rollout(namespace: &Namespace, replicas: i32) -> Result<()> {
     let updated = || async {
-        let status = namespace.deployments().get("web").await?.status.unwrap_or_default();
+        let status = namespace
+            .deployments()
+            .get("web")
+            .await?
+            .status
+            .unwrap_or_default();
         Ok(status.updated_replicas.unwrap_or(0))
     };
-    wait::until("the middle of the rollout", updated, |updated| (1..replicas).contains(updated)).await?;
+    wait::until("the middle of the rollout", updated, |updated| {
+        (1..replicas).contains(updated)
+    })
+    .await?;
     Ok(())
 }
 
@@ -72,7 +101,9 @@ async fn a_host_killed_in_mid_rollout_finishes_it_after_a_restart() -> Result<()
     let start = |log: &str| run_host(&cluster, &config, log);
     let mut host = start("host-1.log")?;
     let census = PodCensus::start(namespace.pods(), "app=web").await?;
-    namespace.create_deployment("web", json!({"replicas": 12})).await?;
+    namespace
+        .create_deployment("web", json!({"replicas": 12}))
+        .await?;
     namespace.wait_complete("web").await?;
     assert_eq!(census.count(), 12);
 
@@ -91,6 +122,12 @@ async fn a_host_killed_in_mid_rollout_finishes_it_after_a_restart() -> Result<()
 
 fn run_host(cluster: &Cluster, config: &Path, log: &str) -> Result<Process> {
     let (config, kubeconfig) = (config.to_string_lossy(), cluster.kubeconfig());
-    let arguments = ["run", "--config", &*config, "--kubeconfig", &*kubeconfig.to_string_lossy()];
+    let arguments = [
+        "run",
+        "--config",
+        &*config,
+        "--kubeconfig",
+        &*kubeconfig.to_string_lossy(),
+    ];
     Process::start(&arguments, &cluster.folder.path().join(log))
 }

@@ -31,14 +31,26 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let kubeconfig = folder.path().join("kubeconfig");
     let engine = guests::engine(args.host.cache_dir.as_deref())?;
     let cluster_args = cluster_args(&args);
-    let (cluster, modules) = tokio::try_join!(Cluster::start(&cluster_args, &kubeconfig), guests::all_stock(&engine))?;
+    let (cluster, modules) = tokio::try_join!(
+        Cluster::start(&cluster_args, &kubeconfig),
+        guests::all_stock(&engine)
+    )?;
     let timeline = Timeline::start(started);
-    let mut host = Host::start(&cluster.platform, modules, args.host.shutdown_grace, Some(timeline.tap()))?;
+    let mut host = Host::start(
+        &cluster.platform,
+        modules,
+        args.host.shutdown_grace,
+        Some(timeline.tap()),
+    )?;
     host.wait_until_running().await;
     let kubeconfig = Kubeconfig::read_from(&kubeconfig).context("the kubeconfig just written")?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     let script = Script::new(kube::Client::try_from(config)?, Arc::clone(&timeline));
-    anstream::println!("{} simulated nodes and four guests, up in {:.0} ms.", args.nodes, millis(started.elapsed()));
+    anstream::println!(
+        "{} simulated nodes and four guests, up in {:.0} ms.",
+        args.nodes,
+        millis(started.elapsed())
+    );
     let outcome = tokio::select! {
         outcome = play(&script, &timeline) => outcome,
         () = signals.next() => Err(anyhow::anyhow!("interrupted")),
@@ -84,16 +96,30 @@ async fn play(script: &Script, timeline: &Timeline) -> anyhow::Result<()> {
 }
 
 fn summary(modules: &[ModuleHandle], started: Instant) {
-    anstream::println!("\n{:<20} {:>7} {:>7} {:>12} {:>9}", "guest", "syncs", "errors", "mean sync", "restarts");
+    anstream::println!(
+        "\n{:<20} {:>7} {:>7} {:>12} {:>9}",
+        "guest",
+        "syncs",
+        "errors",
+        "mean sync",
+        "restarts"
+    );
     for module in modules {
         let stats = &module.controller.stats;
         let syncs = stats.syncs.load(Ordering::Relaxed);
         let mean = Duration::from_nanos(stats.sync_nanos.load(Ordering::Relaxed) / syncs.max(1));
         let errors = stats.sync_errors.load(Ordering::Relaxed);
         let restarts = stats.restarts.load(Ordering::Relaxed);
-        anstream::println!("{:<20} {syncs:>7} {errors:>7} {:>9.2} ms {restarts:>9}", module.name, millis(mean));
+        anstream::println!(
+            "{:<20} {syncs:>7} {errors:>7} {:>9.2} ms {restarts:>9}",
+            module.name,
+            millis(mean)
+        );
     }
-    anstream::println!("\nDone in {:.1} s. Next: windlass up", started.elapsed().as_secs_f64());
+    anstream::println!(
+        "\nDone in {:.1} s. Next: windlass up",
+        started.elapsed().as_secs_f64()
+    );
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -17,7 +17,8 @@ use crate::{guests, stock};
 
 pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     let bytes = read(&args.guest)?;
-    let config: serde_json::Value = serde_json::from_str(&args.module_config).context("--module-config is not JSON")?;
+    let config: serde_json::Value =
+        serde_json::from_str(&args.module_config).context("--module-config is not JSON")?;
     let engine = guests::engine(None)?;
     let limits = Limits::default();
     let guest = engine
@@ -25,7 +26,10 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot load {}", args.guest))?;
     let text = if args.rbac {
-        permissions::cluster_role(&format!("windlass-{}", guest.manifest.name), &permissions::required(&guest.manifest))
+        permissions::cluster_role(
+            &format!("windlass-{}", guest.manifest.name),
+            &permissions::required(&guest.manifest),
+        )
     } else {
         describe(&guest, &limits)?
     };
@@ -36,7 +40,9 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
 /// A stock guest by name, otherwise a file.
 fn read(guest: &str) -> anyhow::Result<Bytes> {
     if Path::new(guest).exists() {
-        return Ok(Bytes::from(std::fs::read(guest).with_context(|| format!("cannot read {guest}"))?));
+        return Ok(Bytes::from(
+            std::fs::read(guest).with_context(|| format!("cannot read {guest}"))?,
+        ));
     }
     match stock::find(guest) {
         Some(bytes) => Ok(Bytes::from_static(bytes?)),
@@ -61,7 +67,11 @@ fn describe(guest: &LoadedGuest, limits: &Limits) -> Result<String, std::fmt::Er
     writeln!(out, "Exports:      {}", exports.join(", "))?;
     writeln!(out, "Imports:      {}", guest.imports.join("\n              "))?;
     writeln!(out, "Workers:      {}", manifest.workers)?;
-    let rate = if manifest.api_qps == 0 { "not limited by the guest".to_owned() } else { format!("{}/s, burst {}", manifest.api_qps, manifest.api_burst) };
+    let rate = if manifest.api_qps == 0 {
+        "not limited by the guest".to_owned()
+    } else {
+        format!("{}/s, burst {}", manifest.api_qps, manifest.api_burst)
+    };
     writeln!(out, "API calls:    {rate}")?;
     writeln!(out, "Default limits:")?;
     writeln!(out, "  memory      {} MiB", limits.memory_bytes >> 20)?;
@@ -83,7 +93,9 @@ fn watch_line(watch: &WatchSpec) -> String {
     let target = match &watch.target {
         WatchTarget::One(resource) => resource.to_string(),
         WatchTarget::Discovered { except } if except.is_empty() => "every deletable resource".to_owned(),
-        WatchTarget::Discovered { except } => format!("every deletable resource except {}", except.join(", ")),
+        WatchTarget::Discovered { except } => {
+            format!("every deletable resource except {}", except.join(", "))
+        }
     };
     let view = match &watch.view {
         View::Full => "whole objects".to_owned(),
@@ -93,7 +105,11 @@ fn watch_line(watch: &WatchSpec) -> String {
     let keys = match &watch.enqueue {
         EnqueueRule::None => "no keys".to_owned(),
         EnqueueRule::SelfKey => "enqueues itself".to_owned(),
-        EnqueueRule::Owner { kind, orphans: OrphanRule::Ignore, .. } => format!("enqueues its {kind}"),
+        EnqueueRule::Owner {
+            kind,
+            orphans: OrphanRule::Ignore,
+            ..
+        } => format!("enqueues its {kind}"),
         EnqueueRule::Owner { kind, .. } => format!("enqueues its {kind}, orphans whatever selects them"),
         EnqueueRule::Mapper => "asks the mapper for keys".to_owned(),
     };

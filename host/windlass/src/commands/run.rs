@@ -15,10 +15,18 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // Configuration and guests first: their errors need no cluster.
     let engine = guests::engine(args.host.cache_dir.as_deref())?;
     let modules = guests::configured(&engine, &args.config).await?;
-    let options = ConnectOptions { kubeconfig: args.kubeconfig, context: args.context, ..ConnectOptions::default() };
+    let options = ConnectOptions {
+        kubeconfig: args.kubeconfig,
+        context: args.context,
+        ..ConnectOptions::default()
+    };
     let client = ApiClient::connect(&options).await?;
     let version = client.check().await?;
-    tracing::info!(address = client.address(), version = version.git_version, "connected to the API server");
+    tracing::info!(
+        address = client.address(),
+        version = version.git_version,
+        "connected to the API server"
+    );
     let platform = Platform::start(client, &instance_name()).await?;
     let grace = args.host.shutdown_grace;
     let mut host = Host::start(&platform, modules, grace, None)?;
@@ -41,5 +49,9 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 /// Names this process in events: the machine's name, or the pod's inside a cluster.
 fn instance_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() { "windlass".to_owned() } else { name.trim().to_owned() }
+    if name.trim().is_empty() {
+        "windlass".to_owned()
+    } else {
+        name.trim().to_owned()
+    }
 }

@@ -14,7 +14,8 @@ use crate::signals::Signals;
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut signals = Signals::listen()?;
-    let (cluster, modules) = tokio::try_join!(Cluster::start(&args.cluster, &args.kubeconfig), modules(&args))?;
+    let (cluster, modules) =
+        tokio::try_join!(Cluster::start(&args.cluster, &args.kubeconfig), modules(&args))?;
     let grace = args.host.shutdown_grace;
     let mut host = Host::start(&cluster.platform, modules, grace, None)?;
     let ready = tokio::select! {
@@ -64,8 +65,16 @@ async fn modules(args: &UpArgs) -> anyhow::Result<Vec<Module>> {
 
 fn announce(args: &UpArgs, cluster: &Cluster, host: &Host, started: Instant) {
     let names: Vec<&str> = host.modules().iter().map(|module| module.name.as_str()).collect();
-    let guests = if names.is_empty() { "no modules".to_owned() } else { names.join(", ") };
-    let nodes = if args.cluster.nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", args.cluster.nodes) };
+    let guests = if names.is_empty() {
+        "no modules".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let nodes = if args.cluster.nodes == 1 {
+        "1 node".to_owned()
+    } else {
+        format!("{} nodes", args.cluster.nodes)
+    };
     let kubeconfig = std::fs::canonicalize(&args.kubeconfig).unwrap_or_else(|_| args.kubeconfig.clone());
     anstream::println!(
         "Cluster up in {:.2} s at {}: {nodes}; {guests}.\n\n  export KUBECONFIG={}\n  \

@@ -284,7 +284,8 @@ impl State {
         let mut object = self.existing(call)?;
         let metadata = &object["metadata"];
         let preconditions = &options.preconditions;
-        let met = |wanted: &Option<String>, found: &Value| wanted.as_ref().is_none_or(|wanted| found == wanted);
+        let met =
+            |wanted: &Option<String>, found: &Value| wanted.as_ref().is_none_or(|wanted| found == wanted);
         if !met(&preconditions.uid, &metadata["uid"])
             || !met(&preconditions.resource_version, &metadata["resourceVersion"])
         {
@@ -377,7 +378,9 @@ fn plural_of(object: &Value) -> String {
 }
 
 fn has_no_finalizers(object: &Value) -> bool {
-    object["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty)
+    object["metadata"]["finalizers"]
+        .as_array()
+        .is_none_or(Vec::is_empty)
 }
 
 /// Adds a finalizer; true, because it holds the object.

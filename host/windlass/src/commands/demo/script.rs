@@ -31,8 +31,15 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Create, Self::ScaleUp, Self::Update, Self::Stuck, Self::Undo, Self::ScaleDown, Self::Delete];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Create,
+        Self::ScaleUp,
+        Self::Update,
+        Self::Stuck,
+        Self::Undo,
+        Self::ScaleDown,
+        Self::Delete,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
@@ -61,7 +68,12 @@ impl Script {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
             Api::namespaced_with(client.clone(), "default", &resource)
         };
-        Self { deployments: api("apps", "Deployment"), replica_sets: api("apps", "ReplicaSet"), pods: api("", "Pod"), timeline }
+        Self {
+            deployments: api("apps", "Deployment"),
+            replica_sets: api("apps", "ReplicaSet"),
+            pods: api("", "Pod"),
+            timeline,
+        }
     }
 
     /// Does one step and waits for its end state.
@@ -69,7 +81,9 @@ impl Script {
         match step {
             Step::Create => {
                 self.timeline.deed("you", "create deployment", NAME);
-                self.deployments.create(&PostParams::default(), &serde_json::from_value(deployment())?).await?;
+                self.deployments
+                    .create(&PostParams::default(), &serde_json::from_value(deployment())?)
+                    .await?;
                 self.wait_complete(3).await
             }
             Step::ScaleUp => self.scale(6).await,
@@ -88,7 +102,9 @@ impl Script {
             Step::ScaleDown => self.scale(2).await,
             Step::Delete => {
                 self.timeline.deed("you", "delete deployment", NAME);
-                self.deployments.delete(NAME, &kube::api::DeleteParams::background()).await?;
+                self.deployments
+                    .delete(NAME, &kube::api::DeleteParams::background())
+                    .await?;
                 self.wait_gone().await
             }
         }
@@ -104,7 +120,13 @@ impl Script {
 
     async fn follow_pods(&self) -> Result<()> {
         let mut seen: HashMap<String, String> = HashMap::new();
-        let mut version = self.pods.list(&ListParams::default()).await?.metadata.resource_version.unwrap_or_default();
+        let mut version = self
+            .pods
+            .list(&ListParams::default())
+            .await?
+            .metadata
+            .resource_version
+            .unwrap_or_default();
         loop {
             let mut events = pin!(self.pods.watch(&WatchParams::default(), &version).await?);
             while let Some(event) = events.next().await {
@@ -122,8 +144,15 @@ impl Script {
 
     fn tell(&self, seen: &mut HashMap<String, String>, pod: &DynamicObject, gone: bool) {
         let name = pod.metadata.name.clone().unwrap_or_default();
-        let waiting = pod.data.pointer("/status/containerStatuses/0/state/waiting/reason").and_then(Value::as_str);
-        let phase = pod.data.pointer("/status/phase").and_then(Value::as_str).unwrap_or("Pending");
+        let waiting = pod
+            .data
+            .pointer("/status/containerStatuses/0/state/waiting/reason")
+            .and_then(Value::as_str);
+        let phase = pod
+            .data
+            .pointer("/status/phase")
+            .and_then(Value::as_str)
+            .unwrap_or("Pending");
         let state = if gone { "gone" } else { waiting.unwrap_or(phase) };
         if seen.insert(name.clone(), state.to_owned()).as_deref() == Some(state) {
             return;
@@ -131,22 +160,31 @@ impl Script {
         match state {
             "gone" => self.timeline.deed("node", "has stopped", &name),
             "Running" => self.timeline.deed("node", "runs", &name),
-            "ErrImagePull" | "ImagePullBackOff" => self.timeline.deed("node", format!("reports {state} for"), &name),
+            "ErrImagePull" | "ImagePullBackOff" => {
+                self.timeline.deed("node", format!("reports {state} for"), &name)
+            }
             _ => {}
         }
     }
 
     async fn scale(&self, replicas: i64) -> Result<()> {
-        self.timeline.deed("you", format!("scale to {replicas} replicas deployment"), NAME);
+        self.timeline
+            .deed("you", format!("scale to {replicas} replicas deployment"), NAME);
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-        self.deployments.patch_scale(NAME, &PatchParams::default(), &patch).await?;
+        self.deployments
+            .patch_scale(NAME, &PatchParams::default(), &patch)
+            .await?;
         self.wait_complete(replicas).await
     }
 
     async fn set_image(&self, image: &str) -> Result<()> {
-        self.timeline.deed("you", format!("set image {image} of deployment"), NAME);
-        let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}});
-        self.deployments.patch(NAME, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+        self.timeline
+            .deed("you", format!("set image {image} of deployment"), NAME);
+        let patch =
+            json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}});
+        self.deployments
+            .patch(NAME, &PatchParams::default(), &Patch::Strategic(patch))
+            .await?;
         Ok(())
     }
 
@@ -156,7 +194,10 @@ impl Script {
             let status = |field: &str| object.data["status"][field].as_i64().unwrap_or(0);
             let counts = ["replicas", "updatedReplicas", "availableReplicas"];
             let observed = status("observedGeneration") >= object.metadata.generation.unwrap_or(0);
-            if observed && counts.iter().all(|field| status(field) == replicas) && self.pods_alive().await? == replicas {
+            if observed
+                && counts.iter().all(|field| status(field) == replicas)
+                && self.pods_alive().await? == replicas
+            {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
@@ -168,10 +209,16 @@ impl Script {
         loop {
             let pods = self.pods.list(&ListParams::default().labels(SELECTOR)).await?;
             let waiting = |pod: &DynamicObject| {
-                let reason = pod.data.pointer("/status/containerStatuses/0/state/waiting/reason");
-                reason.and_then(Value::as_str).is_some_and(|reason| reason.contains("ImagePull"))
+                let reason = pod
+                    .data
+                    .pointer("/status/containerStatuses/0/state/waiting/reason");
+                reason
+                    .and_then(Value::as_str)
+                    .is_some_and(|reason| reason.contains("ImagePull"))
             };
-            let available = self.deployments.get(NAME).await?.data["status"]["availableReplicas"].as_i64().unwrap_or(0);
+            let available = self.deployments.get(NAME).await?.data["status"]["availableReplicas"]
+                .as_i64()
+                .unwrap_or(0);
             if pods.items.iter().any(waiting) && available >= 5 {
                 return Ok(());
             }
@@ -182,7 +229,8 @@ impl Script {
     async fn wait_gone(&self) -> Result<()> {
         loop {
             let selected = ListParams::default().labels(SELECTOR);
-            let left = self.pods.list(&selected).await?.items.len() + self.replica_sets.list(&selected).await?.items.len();
+            let left = self.pods.list(&selected).await?.items.len()
+                + self.replica_sets.list(&selected).await?.items.len();
             if left == 0 && self.deployments.get_opt(NAME).await?.is_none() {
                 return Ok(());
             }

@@ -22,7 +22,12 @@ const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
 enum Message {
-    Deed { at: Instant, who: String, deed: String, name: String },
+    Deed {
+        at: Instant,
+        who: String,
+        deed: String,
+        name: String,
+    },
     Headline(String),
     Done(Duration),
 }
@@ -39,7 +44,11 @@ impl Timeline {
         // Unbounded: bounded by what a tour of a minute does.
         let (sender, receiver) = mpsc::unbounded_channel();
         let printer = tokio::spawn(print(started, receiver));
-        Arc::new(Self { started, messages: Mutex::new(Some(sender)), printer: Mutex::new(Some(printer)) })
+        Arc::new(Self {
+            started,
+            messages: Mutex::new(Some(sender)),
+            printer: Mutex::new(Some(printer)),
+        })
     }
 
     /// Listens to the API calls of the guests.
@@ -49,7 +58,12 @@ impl Timeline {
 
     /// Somebody did something to an object.
     pub(crate) fn deed(&self, who: &str, deed: impl Into<String>, name: &str) {
-        self.send(Message::Deed { at: Instant::now(), who: who.to_owned(), deed: deed.into(), name: name.to_owned() });
+        self.send(Message::Deed {
+            at: Instant::now(),
+            who: who.to_owned(),
+            deed: deed.into(),
+            name: name.to_owned(),
+        });
     }
 
     pub(crate) async fn headline(&self, title: &str) {
@@ -101,7 +115,12 @@ async fn print(started: Instant, mut messages: mpsc::UnboundedReceiver<Message>)
                 Some(line) if line.who == who && line.deed == deed => line.names.push(name),
                 _ => {
                     flush(started, gathered.take());
-                    gathered = Some(Gathered { at, who, deed, names: vec![name] });
+                    gathered = Some(Gathered {
+                        at,
+                        who,
+                        deed,
+                        names: vec![name],
+                    });
                 }
             },
             Some(Message::Headline(title)) => {
@@ -110,7 +129,10 @@ async fn print(started: Instant, mut messages: mpsc::UnboundedReceiver<Message>)
             }
             Some(Message::Done(took)) => {
                 flush(started, gathered.take());
-                anstream::println!("          {DIM}done in {:.0} ms{DIM:#}", took.as_secs_f64() * 1000.0);
+                anstream::println!(
+                    "          {DIM}done in {:.0} ms{DIM:#}",
+                    took.as_secs_f64() * 1000.0
+                );
             }
             None => {
                 flush(started, gathered.take());
@@ -128,10 +150,21 @@ struct Gathered {
 }
 
 fn flush(started: Instant, gathered: Option<Gathered>) {
-    let Some(Gathered { at, who, deed, names }) = gathered else { return };
+    let Some(Gathered { at, who, deed, names }) = gathered else {
+        return;
+    };
     let style = color(&who);
-    let shown = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = if names.len() > NAMES { format!(" and {} more", names.len() - NAMES) } else { String::new() };
+    let shown = names
+        .iter()
+        .take(NAMES)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = if names.len() > NAMES {
+        format!(" and {} more", names.len() - NAMES)
+    } else {
+        String::new()
+    };
     let at = at.duration_since(started).as_secs_f64();
     anstream::println!("  {DIM}{at:>6.3} s{DIM:#}  {style}{who:<18}{style:#} {deed} {shown}{more}");
 }
@@ -153,11 +186,19 @@ struct Tap(Arc<Timeline>);
 impl CallTap for Tap {
     fn called(&self, module: &str, request: &ApiRequest, answer: &Result<Bytes, ApiError>) {
         let Some(verb) = verb(request) else { return };
-        let singular = request.resource.plural.strip_suffix('s').unwrap_or(&request.resource.plural);
+        let singular = request
+            .resource
+            .plural
+            .strip_suffix('s')
+            .unwrap_or(&request.resource.plural);
         let name = match answer {
             Ok(body) => name_of(&request.key, body),
             Err(error) => {
-                self.0.deed(module, format!("fails to {} {singular}: {error}:", request.verb.name()), &request.key.name);
+                self.0.deed(
+                    module,
+                    format!("fails to {} {singular}: {error}:", request.verb.name()),
+                    &request.key.name,
+                );
                 return;
             }
         };
