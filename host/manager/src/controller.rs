@@ -457,9 +457,16 @@ impl Controller {
 }
 
 impl QueueSink for Controller {
+    /// Keys that guests add are the only ones that may be dropped: those from caches are
+    /// bounded by the caches.
     fn add(&self, items: Vec<QueueItem>) {
-        for item in items {
-            self.queue.add_with(item.key, item.priority, item.after);
+        let keys = items.len();
+        let refused = items
+            .into_iter()
+            .filter_map(|item| self.queue.try_add(item.key, item.priority, item.after).err())
+            .count();
+        if refused > 0 {
+            tracing::warn!(controller = %self.name, refused, keys, "the queue is full, keys of the guest were dropped");
         }
     }
 }
