@@ -3,6 +3,7 @@
 mod bench;
 mod boundaries;
 mod guests;
+mod kubectl;
 mod target;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ usage: cargo xtask <verb>
 
   guests [name…] [--out <folder>]   build guests and fixtures to components (default: all, to target/guests)
   boundaries                        the crate map, and no source file outside the module tree
+  kubectl                           build the kubectl that the tests drive, if Go is there
   bench [name]                      run every benchmark, or one";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.split_first() {
         Some((verb, rest)) if verb == "guests" => guests::build(&guests::Args::parse(rest)?),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
+        Some((verb, [])) if verb == "kubectl" => kubectl::build(&root()?),
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),
         Some((verb, _)) => bail!("there is no verb `{verb}`\n{USAGE}"),

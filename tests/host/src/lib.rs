@@ -7,5 +7,6 @@
 pub mod census;
 pub mod cluster;
 pub mod figures;
+pub mod kubectl;
 pub mod process;
 pub mod wait;
