@@ -16,7 +16,10 @@ const EXAMPLES: [&str; 5] = ["dispatch", "informer", "first_pod", "rollout", "sc
 pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {
     build(root)?;
     let mut lines = String::new();
-    for example in EXAMPLES.iter().filter(|example| only.is_none_or(|only| only == **example)) {
+    for example in EXAMPLES
+        .iter()
+        .filter(|example| only.is_none_or(|only| only == **example))
+    {
         let program = root.join("target/release/examples").join(example);
         let output = Command::new(&program)
             .current_dir(root)
@@ -40,8 +43,19 @@ pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {
 /// All of them at once and with the binary, so that cargo builds each dependency with one
 /// set of features.
 fn build(root: &Path) -> Result<()> {
-    let arguments = ["build", "--quiet", "--release", "--workspace", "--bins", "--examples"];
-    let status = Command::new("cargo").args(arguments).current_dir(root).status().context("cannot run cargo")?;
+    let arguments = [
+        "build",
+        "--quiet",
+        "--release",
+        "--workspace",
+        "--bins",
+        "--examples",
+    ];
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root)
+        .status()
+        .context("cannot run cargo")?;
     if !status.success() {
         bail!("the benchmarks do not build");
     }

@@ -9,12 +9,39 @@ use anyhow::{Context, Result, bail};
 
 /// A crate, and what it must not reach by any normal dependency.
 const FORBIDDEN: [(&str, &[&str]); 6] = [
-    ("windlass-core", &["kube", "wasmtime", "hyper", "windlass-cluster", "windlass-engine"]),
-    ("windlass-cluster", &["wasmtime", "windlass-engine", "windlass-manager"]),
-    ("windlass-engine", &["kube", "hyper", "windlass-cluster", "windlass-manager"]),
+    (
+        "windlass-core",
+        &["kube", "wasmtime", "hyper", "windlass-cluster", "windlass-engine"],
+    ),
+    (
+        "windlass-cluster",
+        &["wasmtime", "windlass-engine", "windlass-manager"],
+    ),
+    (
+        "windlass-engine",
+        &["kube", "hyper", "windlass-cluster", "windlass-manager"],
+    ),
     ("windlass-manager", &["windlass-apiserver", "windlass-kubelet"]),
-    ("windlass-apiserver", &["kube", "wasmtime", "windlass-core", "windlass-cluster", "windlass-engine", "windlass-manager"]),
-    ("windlass-kubelet", &["wasmtime", "windlass-apiserver", "windlass-engine", "windlass-manager"]),
+    (
+        "windlass-apiserver",
+        &[
+            "kube",
+            "wasmtime",
+            "windlass-core",
+            "windlass-cluster",
+            "windlass-engine",
+            "windlass-manager",
+        ],
+    ),
+    (
+        "windlass-kubelet",
+        &[
+            "wasmtime",
+            "windlass-apiserver",
+            "windlass-engine",
+            "windlass-manager",
+        ],
+    ),
 ];
 
 /// Folders whose crates must include every source file.
@@ -26,27 +53,59 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     for (package, forbidden) in FORBIDDEN {
         let reached = dependencies(root, package)?;
         problems.extend(
-            forbidden.iter().filter(|name| reached.contains(**name)).map(|name| format!("{package} must not reach {name}")),
+            forbidden
+                .iter()
+                .filter(|name| reached.contains(**name))
+                .map(|name| format!("{package} must not reach {name}")),
         );
     }
     for folder in SOURCES {
-        problems.extend(unlinked(&root.join(folder))?.into_iter().map(|file| format!("no module includes {}", file.display())));
+        problems.extend(
+            unlinked(&root.join(folder))?
+                .into_iter()
+                .map(|file| format!("no module includes {}", file.display())),
+        );
     }
     if !problems.is_empty() {
         bail!("boundaries are broken:\n  {}", problems.join("\n  "));
     }
-    println!("boundaries hold: {} crates, no unlinked source file", FORBIDDEN.len());
+    println!(
+        "boundaries hold: {} crates, no unlinked source file",
+        FORBIDDEN.len()
+    );
     Ok(())
 }
 
 fn dependencies(root: &Path, package: &str) -> Result<BTreeSet<String>> {
-    let arguments = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
-    let output = Command::new("cargo").args(arguments).current_dir(root).output().context("cargo tree")?;
+    let arguments = [
+        "tree",
+        "--package",
+        package,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let output = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root)
+        .output()
+        .context("cargo tree")?;
     if !output.status.success() {
-        bail!("cargo tree --package {package} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "cargo tree --package {package} failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Ok(text.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+    Ok(text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Source files that cargo does not take as a root and that no `mod` names.
@@ -55,10 +114,16 @@ fn unlinked(folder: &Path) -> Result<Vec<PathBuf>> {
     collect(folder, &mut files)?;
     let mut named = BTreeSet::new();
     for file in &files {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         named.extend(text.lines().filter_map(module_name));
     }
-    files.retain(|file| !is_root(file) && file.file_stem().is_none_or(|stem| !named.contains(&*stem.to_string_lossy())));
+    files.retain(|file| {
+        !is_root(file)
+            && file
+                .file_stem()
+                .is_none_or(|stem| !named.contains(&*stem.to_string_lossy()))
+    });
     Ok(files)
 }
 
@@ -70,9 +135,17 @@ fn module_name(line: &str) -> Option<String> {
 }
 
 fn is_root(file: &Path) -> bool {
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let parent = file.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    matches!(stem.as_str(), "lib" | "main" | "build") || matches!(parent.as_str(), "tests" | "examples" | "benches")
+    let stem = file
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let parent = file
+        .parent()
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    matches!(stem.as_str(), "lib" | "main" | "build")
+        || matches!(parent.as_str(), "tests" | "examples" | "benches")
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

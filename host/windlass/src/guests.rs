@@ -1,6 +1,8 @@
 //! From what a user names (a file, a stock guest, a configuration) to loaded modules.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -11,6 +13,9 @@ use windlass_manager::config::{HostConfiguration, ModuleEntry, SourceEntry};
 use windlass_manager::module::Module;
 
 use crate::stock;
+
+/// How long loading may take before the user is told what takes so long.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An engine that keeps compiled code in `cache_dir`, or in the user's cache folder.
 pub(crate) fn engine(cache_dir: Option<&Path>) -> anyhow::Result<Engine> {
@@ -99,7 +104,15 @@ async fn load(engine: &Engine, entries: &[ModuleEntry], folder: &Path) -> anyhow
             read(&entry.source, folder).with_context(|| format!("module {}", entry.name))?;
         Ok(Module::load(engine, entry, origin, bytes, is_stock).await?)
     });
-    futures::future::join_all(loading).await.into_iter().collect()
+    let mut loading = pin!(futures::future::join_all(loading));
+    let loaded = match tokio::time::timeout(PATIENCE, &mut loading).await {
+        Ok(loaded) => loaded,
+        Err(_) => {
+            anstream::eprintln!("Compiling guests; the next start finds them in the cache …");
+            loading.await
+        }
+    };
+    loaded.into_iter().collect()
 }
 
 fn read(source: &SourceEntry, folder: &Path) -> anyhow::Result<(String, Bytes, bool)> {
