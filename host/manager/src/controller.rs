@@ -31,6 +31,9 @@ pub const INITIAL_PRIORITY: i32 = -100;
 /// Calls into an observer that may be outstanding before the loop stops taking deltas.
 const MAX_OBSERVES: usize = 64;
 
+/// How often the gate forgets what keys wrote that nobody syncs any more.
+const SWEEP_PERIOD: Duration = Duration::from_secs(30);
+
 /// Where deltas come from.
 pub trait DeltaSource: Send {
     /// The next deltas, in order. Cancelling loses nothing.
@@ -212,12 +215,15 @@ enum Cause {
     Observed(Result<(), GuestFailure>),
     Mapped(Mapped),
     Closed(GuestFailure),
+    Sweep,
 }
 
 impl<'a> Run<'a> {
     /// Delivers the initial content, then calls the guest's `start`.
     async fn start(&mut self, source: &mut impl DeltaSource, limit: Duration) -> Result<(), GuestFailure> {
-        while !source.has_synced() {
+        // What watches nothing has no content to wait for, and its source never says so.
+        let watches = !self.controller.manifest.watches.is_empty();
+        while watches && !source.has_synced() {
             let batches = source.next().await;
             self.take_deltas(batches);
             while self.observes.len() >= MAX_OBSERVES {
@@ -240,6 +246,7 @@ impl<'a> Run<'a> {
         stop: &CancellationToken,
     ) -> LoopEnd {
         let mut closed = self.guest.closed();
+        let mut sweep = tokio::time::interval(SWEEP_PERIOD);
         loop {
             self.dispatch_ready();
             let has_room = self.has_room();
@@ -252,6 +259,7 @@ impl<'a> Run<'a> {
                 Some(sync) = self.parked.next() => Cause::Released(sync),
                 Some(observed) = self.observes.next() => Cause::Observed(observed),
                 Some(mapped) = self.maps.next() => Cause::Mapped(mapped),
+                _ = sweep.tick() => Cause::Sweep,
                 deltas = source.next(), if takes_deltas => Cause::Deltas(deltas),
                 key = queue.get(), if has_room => Cause::Key(key),
             };
@@ -280,6 +288,7 @@ impl<'a> Run<'a> {
                 }
             }
             Cause::Closed(failure) => return Err(failure),
+            Cause::Sweep => self.controller.gate.sweep(&*self.caches.progress, Instant::now()),
         }
         Ok(true)
     }
