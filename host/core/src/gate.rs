@@ -181,6 +181,15 @@ impl Gate {
         }
     }
 
+    /// Forgets, of all keys, what the caches show by now or what has expired. For keys
+    /// that are never synced again, which [`Gate::check`] does not see.
+    pub fn sweep(&self, progress: &dyn CacheProgress, now: Instant) {
+        self.pending.lock().retain(|_, writes| {
+            writes.retain(|pending| now < pending.since + EXPIRY && !is_shown(&pending.write, progress));
+            !writes.is_empty()
+        });
+    }
+
     /// How many writes of `key` the caches were not seen to show yet.
     #[must_use]
     pub fn pending(&self, key: &ObjectKey) -> usize {

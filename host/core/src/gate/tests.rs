@@ -332,3 +332,14 @@ proptest! {
         prop_assert!(gate.is_empty());
     }
 }
+
+#[test]
+fn a_sweep_forgets_what_is_shown_or_expired_of_keys_that_nobody_syncs() {
+    let (gate, caches, now) = (Gate::new(), caches(5), Instant::now());
+    gate.record(&ObjectKey::new("", "shown"), stored("a", 4), now);
+    gate.record(&ObjectKey::new("", "waiting"), stored("b", 9), now);
+    gate.sweep(&*caches, now);
+    assert_eq!((gate.len(), gate.pending(&ObjectKey::new("", "waiting"))), (1, 1));
+    gate.sweep(&*caches, now + EXPIRY);
+    assert!(gate.is_empty());
+}
