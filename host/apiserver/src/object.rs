@@ -88,7 +88,7 @@ impl Draft {
         for (key, value) in metadata
             .into_iter()
             .flatten()
-            .filter(|(key, _)| *key != "resourceVersion")
+            .filter(|(key, value)| *key != "resourceVersion" && !is_empty(value))
         {
             write_member(&mut tail, key, value);
         }
@@ -142,6 +142,15 @@ fn small(offset: usize) -> u32 {
 
 fn itoa(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()
+}
+
+/// An emptied list or map of the metadata is left out, as Go's `omitempty` does.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
 }
 
 fn write_member(out: &mut Vec<u8>, key: &str, value: &Value) {

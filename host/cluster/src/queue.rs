@@ -90,6 +90,11 @@ impl Queue {
         self.state.lock().unsynced += 1;
     }
 
+    /// There is no initial content at all, so nothing will say that it has been taken.
+    pub(crate) fn expect_nothing(&self) {
+        self.state.lock().synced = true;
+    }
+
     pub(crate) fn push_synced(&self) {
         self.state.lock().items.push_back(Item::Synced);
         self.wake.notify_one();

@@ -86,6 +86,9 @@ impl InformerRegistry {
     /// When a label selector does not parse.
     pub fn subscribe(&self, watches: &[WatchSpec]) -> Result<Subscription, SubscribeError> {
         let queue: Arc<Queue> = Arc::default();
+        if watches.is_empty() {
+            queue.expect_nothing();
+        }
         let selectors = watches
             .iter()
             .zip(0..)

@@ -221,9 +221,7 @@ enum Cause {
 impl<'a> Run<'a> {
     /// Delivers the initial content, then calls the guest's `start`.
     async fn start(&mut self, source: &mut impl DeltaSource, limit: Duration) -> Result<(), GuestFailure> {
-        // What watches nothing has no content to wait for, and its source never says so.
-        let watches = !self.controller.manifest.watches.is_empty();
-        while watches && !source.has_synced() {
+        while !source.has_synced() {
             let batches = source.next().await;
             self.take_deltas(batches);
             while self.observes.len() >= MAX_OBSERVES {

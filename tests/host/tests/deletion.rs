@@ -112,7 +112,7 @@ async fn orphans_stay_and_are_adopted_by_a_new_owner() -> Result<()> {
     assert_ne!(old.metadata.uid, new.metadata.uid);
     let uid = new.metadata.uid.unwrap_or_default();
     wait::until("adoption", owners, |(_, sets, owners)| {
-        *sets == 1 && owners == &[uid.clone()]
+        *sets == 1 && *owners == [uid.as_str()]
     })
     .await?;
     namespace.wait_complete("web").await?;

@@ -709,7 +709,8 @@ async fn cascade_orphan_leaves_the_dependents_without_an_owner() -> Result<()> {
     let pods = kubectl.stdout("get pods --output=name").await?;
     kubectl.run("delete deployment web --cascade=orphan").await?;
     assert_eq!(kubectl.stdout("get deployments --output=name").await?, "");
-    let owners = "get replicasets --output=jsonpath={.items[*].metadata.name}:{.items[*].metadata.ownerReferences[*].uid}";
+    let owners =
+        "get replicasets --output=jsonpath={.items[*].metadata.name}:{.items[*].metadata.ownerReferences}";
     let set = kubectl.stdout(owners).await?;
     assert!(
         set.starts_with("web-") && set.ends_with(':'),
