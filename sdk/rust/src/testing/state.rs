@@ -217,7 +217,10 @@ impl State {
                 let old = self.existing(call)?;
                 check_uid(&old, &body)?;
                 let mut new = old.clone();
-                patch::apply(&mut new, &body, *patch_type);
+                if !patch::apply(&mut new, &body, *patch_type) {
+                    let message = "the fake cluster takes merge and strategic merge patches only";
+                    return Err(api_error(ApiErrorKind::UnsupportedMediaType, message));
+                }
                 self.replace(&old, new, call.subresource)?
             }
             Verb::Delete(options) => self.delete(call, options)?,
