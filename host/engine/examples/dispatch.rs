@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower, TypedFunc};
 use wasmtime::{Config, Store};
 use windlass_core::api_error::{ApiError, ApiErrorKind};
@@ -46,11 +47,15 @@ async fn main() -> Result<()> {
             &Limits::default(),
         )
         .await?;
-    let instance = Arc::new(guest.instantiate(no_services(), Limits::default()).await?);
+    let (instance, mut driver) = guest.instantiate(no_services(), Limits::default()).await?;
     for (name, workers) in [("dispatch/empty_sync", 1), ("dispatch/empty_sync_8_workers", 8)] {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
-            rounds.push(work_off(&instance, workers).await?);
+            let work = work_off(&instance, workers);
+            rounds.push(tokio::select! {
+                micros = work => micros?,
+                failure = &mut driver => bail!("the guest {failure}"),
+            });
         }
         print(name, rounds);
     }
@@ -67,10 +72,13 @@ async fn idle_instance(guest: &LoadedGuest) -> Result<f64> {
     let before = resident_kib()?;
     let mut instances = Vec::new();
     for _ in 0..INSTANCES {
-        let instance = guest.instantiate(no_services(), Limits::default()).await?;
-        let outcome = instance.sync(1, ObjectKey::new("default", "object")).await?;
+        let (instance, mut driver) = guest.instantiate(no_services(), Limits::default()).await?;
+        let outcome = tokio::select! {
+            outcome = instance.sync(1, ObjectKey::new("default", "object")) => outcome?,
+            failure = &mut driver => bail!("the guest {failure}"),
+        };
         ensure!(outcome == Ok(Outcome::Done), "unexpected outcome {outcome:?}");
-        instances.push(instance);
+        instances.push((instance, driver));
     }
     Ok((resident_kib()? - before) / INSTANCES as f64)
 }
@@ -90,24 +98,23 @@ fn print(name: &str, mut rounds: Vec<f64>) {
     println!(r#"{{"name":"{name}","value":{median:.2},"unit":"us"}}"#);
 }
 
-/// Microseconds a key, over a queue full of keys.
-async fn work_off(instance: &Arc<Instance>, workers: usize) -> Result<f64> {
+/// Microseconds a key, over a queue full of keys. In the task that drives the instance,
+/// as a controller does it.
+async fn work_off(instance: &Instance, workers: usize) -> Result<f64> {
     let queue = Workqueue::<ObjectKey>::default();
     for number in 0..KEYS {
         queue.add(ObjectKey::new("default", &format!("object-{number}")));
     }
     queue.shut_down();
     let start = Instant::now();
-    let tasks: Vec<_> = (0..workers)
-        .map(|_| tokio::spawn(worker(Arc::clone(instance), queue.clone())))
-        .collect();
-    for task in tasks {
-        task.await??;
+    let mut workers: FuturesUnordered<_> = (0..workers).map(|_| worker(instance, &queue)).collect();
+    while let Some(ended) = workers.next().await {
+        ended?;
     }
     Ok(micros_a_key(start))
 }
 
-async fn worker(instance: Arc<Instance>, queue: Workqueue) -> Result<()> {
+async fn worker(instance: &Instance, queue: &Workqueue) -> Result<()> {
     while let Some(key) = queue.get().await {
         let outcome = instance.sync(1, key.clone()).await?;
         ensure!(outcome == Ok(Outcome::Done), "unexpected outcome {outcome:?}");

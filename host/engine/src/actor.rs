@@ -1,4 +1,4 @@
-//! The task that owns one store.
+//! The event loop of one store.
 //!
 //! It runs the store's event loop for as long as the instance lives, takes calls from a
 //! channel and starts each as a concurrent call in the guest. Promises: calls enter the

@@ -1,12 +1,16 @@
-//! A live guest: the handle to the task that owns its store.
+//! A live guest: the handle that calls are made on, and the driver that owns its store.
+//!
+//! The two are apart so that the caller decides which task polls the guest. Polled from
+//! the task that makes the calls, a call costs no switch between threads.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use wasmtime::Store;
 use windlass_core::key::ObjectKey;
 use windlass_core::manifest::WatchId;
@@ -19,27 +23,40 @@ use crate::exports::Exports;
 use crate::failure::{Circumstances, Stage, backtrace, classify};
 use crate::host::HostState;
 
-/// A live instance of a guest. Dropping it ends the instance; calls in flight then fail
-/// with [`GuestFailure::Stopped`].
+/// A live instance of a guest. Dropping it ends the instance once nothing is in flight.
 #[derive(Debug)]
 pub struct Instance {
     // Unbounded, because a call must be in order before its future is polled. Its real
     // bound is the caller's: at most `workers` syncs and one batch per watch are awaited.
     calls: mpsc::UnboundedSender<Call>,
     closed: watch::Receiver<Option<GuestFailure>>,
-    task: JoinHandle<()>,
+}
+
+/// Runs a guest for as long as it is polled, and resolves with the reason when the
+/// instance is gone. Nothing happens in the guest unless somebody polls this. Dropping it
+/// ends the instance at once; calls in flight then fail with [`GuestFailure::Stopped`].
+#[must_use = "a guest runs only while its driver is polled"]
+pub struct Driver(BoxFuture<'static, GuestFailure>);
+
+impl Future for Driver {
+    type Output = GuestFailure;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<GuestFailure> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 impl Instance {
-    /// Hands a store, in which the guest was instantiated and described, to a task.
-    pub(crate) fn spawn(engine: Engine, store: Store<HostState>, exports: Exports) -> Self {
+    /// Takes a store in which the guest was instantiated and described.
+    pub(crate) fn new(engine: Engine, store: Store<HostState>, exports: Exports) -> (Self, Driver) {
         let (calls, receiver) = mpsc::unbounded_channel();
         let (close, closed) = watch::channel(None);
-        let task = tokio::spawn(async move {
+        let driver = async move {
             let failure = run(&engine, store, &exports, receiver).await;
-            close.send_replace(Some(failure));
-        });
-        Self { calls, closed, task }
+            close.send_replace(Some(failure.clone()));
+            failure
+        };
+        (Self { calls, closed }, Driver(driver.boxed()))
     }
 
     fn call<T: Send + 'static>(
@@ -47,7 +64,7 @@ impl Instance {
         call: impl FnOnce(oneshot::Sender<T>) -> Call,
     ) -> BoxFuture<'static, Result<T, GuestFailure>> {
         let (reply, answer) = oneshot::channel();
-        // If the task is gone the call is dropped, and the way back with it.
+        // If the driver is gone the call is dropped, and the way back with it.
         drop(self.calls.send(call(reply)));
         let closed = self.closed.clone();
         async move {
@@ -57,12 +74,6 @@ impl Instance {
             }
         }
         .boxed()
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -93,7 +104,7 @@ impl Guest for Instance {
 }
 
 async fn reason(mut closed: watch::Receiver<Option<GuestFailure>>) -> GuestFailure {
-    // The task may have been aborted before it could say why.
+    // The driver may have been dropped before it could say why.
     let reason = closed
         .wait_for(Option::is_some)
         .await

@@ -17,7 +17,7 @@ use crate::exports::{ExportIndices, Exports};
 use crate::failure::Stage;
 use crate::host::{HostState, new_store};
 use crate::inspect;
-use crate::instance::{Instance, engine_failure};
+use crate::instance::{Driver, Instance, engine_failure};
 use crate::limits::Limits;
 use crate::manifest::{ManifestError, from_guest};
 
@@ -245,11 +245,16 @@ async fn boot(engine: &Engine, compiled: &Compiled, state: HostState) -> Result<
 }
 
 impl LoadedGuest {
-    /// Makes a live instance and describes it anew. `start` is the caller's to call.
+    /// Makes a live instance and describes it anew. The guest runs while the driver is
+    /// polled; `start` is the caller's to call.
     ///
     /// # Errors
     /// When instantiation or `describe` fails, or the manifest is not the one that was loaded.
-    pub async fn instantiate(&self, services: Services, limits: Limits) -> Result<Instance, GuestFailure> {
+    pub async fn instantiate(
+        &self,
+        services: Services,
+        limits: Limits,
+    ) -> Result<(Instance, Driver), GuestFailure> {
         let state = HostState::new(self.manifest.name.clone(), services, limits);
         let booted = boot(&self.engine, &self.compiled, state).await?;
         let manifest = from_guest(booted.manifest, self.exports);
@@ -258,6 +263,6 @@ impl LoadedGuest {
                 "`describe` differs from what was admitted".to_owned(),
             ));
         }
-        Ok(Instance::spawn(self.engine.clone(), booted.store, booted.exports))
+        Ok(Instance::new(self.engine.clone(), booted.store, booted.exports))
     }
 }

@@ -217,13 +217,13 @@ impl Supervisor {
             discovery: Arc::clone(&self.services.discovery),
             config: self.services.config.clone(),
         };
-        let guest = match self
+        let (guest, driver) = match self
             .module
             .guest
             .instantiate(services, self.module.limits.clone())
             .await
         {
-            Ok(guest) => guest,
+            Ok(instance) => instance,
             Err(failure) => return LoopEnd::Failed(failure),
         };
         let caches = Caches {
@@ -239,9 +239,12 @@ impl Supervisor {
             tracing::info!(controller = %self.module.name, "controller started");
             self.state.send_replace(ModuleState::Running);
         };
-        self.controller
-            .run(&guest, subscription, &caches, timing, started, stop)
-            .await
+        // Both in this task, so that a call into the guest costs no switch of threads.
+        tokio::select! {
+            biased;
+            end = self.controller.run(&guest, subscription, &caches, timing, started, stop) => end,
+            failure = driver => LoopEnd::Failed(failure),
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use windlass_core::outcome::{GuestFailure, Outcome};
 use windlass_core::seams::Guest;
 use windlass_engine::engine::Engine;
-use windlass_engine::instance::Instance;
 use windlass_engine::limits::Limits;
 
-use crate::support::{FakeCluster, engine, fixture, instance, key, load, report, sync, try_load};
+use crate::support::{
+    FakeCluster, Running, engine, fixture, instance, instantiate, key, load, report, sync, try_load,
+};
 
 const BUDGET: Duration = Duration::from_millis(50);
 
@@ -21,15 +22,13 @@ fn tight() -> Limits {
     }
 }
 
-async fn hostile(engine: &Engine, limits: Limits) -> Instance {
+async fn hostile(engine: &Engine, limits: Limits) -> Running {
     let guest = load(engine, "hostile").await;
-    guest
-        .instantiate(std::sync::Arc::<FakeCluster>::default().services(""), limits)
-        .await
-        .unwrap()
+    let cluster = std::sync::Arc::<FakeCluster>::default();
+    instantiate(&guest, cluster.services(""), limits).await.unwrap()
 }
 
-async fn do_a_hundred_syncs(guest: &Instance) {
+async fn do_a_hundred_syncs(guest: &Running) {
     for _ in 0..100 {
         assert_eq!(sync(guest, "a").await, Ok(Ok(Outcome::Done)));
     }
@@ -145,8 +144,7 @@ async fn a_start_that_never_ends_runs_out_of_time() {
 async fn start_failure(config: &'static str) -> GuestFailure {
     let guest = try_load(&engine(), fixture("hostile"), config).await.unwrap();
     let cluster = std::sync::Arc::<FakeCluster>::default();
-    let instance = guest
-        .instantiate(cluster.services(config), Limits::default())
+    let instance = instantiate(&guest, cluster.services(config), Limits::default())
         .await
         .unwrap();
     let failure = instance.start().await.unwrap_err();
@@ -159,8 +157,7 @@ async fn a_guest_that_describes_itself_differently_is_not_started() {
     let guest = load(&engine(), "hostile").await;
     let config = r#"{"misdeed":"describe-name"}"#;
     let cluster = std::sync::Arc::<FakeCluster>::default();
-    let failure = guest
-        .instantiate(cluster.services(config), Limits::default())
+    let failure = instantiate(&guest, cluster.services(config), Limits::default())
         .await
         .unwrap_err();
     assert_eq!(
@@ -177,7 +174,7 @@ async fn a_guest_that_does_not_fit_its_memory_is_not_instantiated() {
         ..Limits::default()
     };
     let cluster = std::sync::Arc::<FakeCluster>::default();
-    let failure = guest.instantiate(cluster.services(""), limits).await.unwrap_err();
+    let failure = instantiate(&guest, cluster.services(""), limits).await.unwrap_err();
     assert_eq!(failure, GuestFailure::Memory { limit_bytes: 65_536 });
 }
 

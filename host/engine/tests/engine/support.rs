@@ -1,5 +1,6 @@
 //! Fixture guests, and services that record what guests ask of them.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use windlass_core::api_error::ApiError;
 use windlass_core::key::{ObjectKey, Resource, ResourceInfo};
 use windlass_core::manifest::WatchId;
@@ -66,16 +68,42 @@ pub(crate) async fn load(engine: &Engine, name: &str) -> LoadedGuest {
 }
 
 /// An instance with services of its own.
-pub(crate) async fn instance(engine: &Engine, name: &str) -> (Instance, Arc<FakeCluster>) {
+pub(crate) async fn instance(engine: &Engine, name: &str) -> (Running, Arc<FakeCluster>) {
     let cluster = Arc::new(FakeCluster::default());
     let guest = load(engine, name).await;
-    (
-        guest
-            .instantiate(cluster.services(""), Limits::default())
-            .await
-            .unwrap(),
-        cluster,
-    )
+    let instance = instantiate(&guest, cluster.services(""), Limits::default()).await;
+    (instance.unwrap(), cluster)
+}
+
+/// An instance whose driver has a task of its own, and goes with it.
+#[derive(Debug)]
+pub(crate) struct Running {
+    instance: Instance,
+    driver: JoinHandle<GuestFailure>,
+}
+
+impl Deref for Running {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.instance
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+pub(crate) async fn instantiate(
+    guest: &LoadedGuest,
+    services: Services,
+    limits: Limits,
+) -> Result<Running, GuestFailure> {
+    let (instance, driver) = guest.instantiate(services, limits).await?;
+    let driver = tokio::spawn(driver);
+    Ok(Running { instance, driver })
 }
 
 pub(crate) fn key(name: &str) -> ObjectKey {
