@@ -14,6 +14,7 @@ use crate::model::node::{Node, NodeChange, Nodes};
 use crate::model::template::{Shape, TemplateId};
 use crate::plugins::{self, Plugin, image_locality, node_affinity, node_resources, taint_toleration};
 use crate::question::{Asking, Question};
+use crate::reservations::Bar;
 use crate::topology::{Candidates, TopologyState};
 
 /// The score of a node or group that is out: so low that no sum of two real or unreal scores overflows,
@@ -87,6 +88,17 @@ impl Groups {
     }
 }
 
+/// Why nothing fits, and when that is so.
+#[derive(Debug)]
+pub(crate) struct KnownFailure {
+    /// The model's revision.
+    pub(crate) revision: (u64, u64),
+    /// The nodes that were out for what is set aside on them.
+    pub(crate) bars: Vec<Bar>,
+    /// Why.
+    pub(crate) error: Rc<FitError>,
+}
+
 /// The shared evaluation of equal pods.
 #[derive(Debug)]
 pub(crate) struct Class {
@@ -99,8 +111,8 @@ pub(crate) struct Class {
     /// The groups of nodes.
     pub(crate) groups: Groups,
     position: Option<u64>,
-    /// Why nothing fits, and the model's revision for which that is so.
-    pub(crate) failure: Option<((u64, u64), Rc<FitError>)>,
+    /// The last search that found nothing.
+    pub(crate) failure: Option<KnownFailure>,
     last_used: u64,
 }
 
@@ -129,6 +141,24 @@ impl Class {
         self.position = Some(nodes.journal().end());
     }
 
+    /// Takes nodes out for one decision. To be followed by [`Self::lift`].
+    pub(crate) fn bar(&mut self, bars: &[Bar]) {
+        for bar in bars {
+            let at = bar.slot as usize;
+            let base = self.base.get_mut(at).map(|base| std::mem::replace(base, OUT));
+            if base.is_some_and(|base| base != OUT) {
+                self.groups.adjust(at, -1);
+            }
+        }
+    }
+
+    /// Judges barred nodes again by what they are.
+    pub(crate) fn lift(&mut self, bars: &[Bar], nodes: &Nodes, config: &Config) {
+        for bar in bars {
+            self.refresh(bar.slot, nodes, config);
+        }
+    }
+
     fn rebuild(&mut self, model: &Model, config: &Config) {
         let nodes = &model.nodes;
         if let Some(topology) = &mut self.topology {
@@ -139,7 +169,9 @@ impl Class {
         self.base.clear();
         let mut signature = Vec::new();
         for (slot, node) in nodes.iter() {
-            let open = node.present && plugins::rejected_by_spec(&self.shape, node, config).is_none();
+            let open = node.present
+                && plugins::rejected_by_spec(&self.shape, node, config).is_none()
+                && !plugins::lacks_features(&self.shape, node, config);
             let image_score = if open && config.runs(Plugin::ImageLocality) {
                 i32::try_from(image_locality::score(&self.shape, node, nodes)).unwrap_or(0)
             } else {

@@ -51,6 +51,7 @@ const WATCHES: [(Resource, ApiResource, &[&str]); 7] = [
             "spec.taints",
             "status.allocatable",
             "status.images",
+            "status.declaredFeatures",
         ],
     ),
     (
@@ -100,7 +101,7 @@ const WATCHES: [(Resource, ApiResource, &[&str]); 7] = [
     ),
 ];
 
-const POD_FIELDS: [&str; 31] = [
+const POD_FIELDS: [&str; 35] = [
     "spec.nodeName",
     "spec.schedulerName",
     "spec.priority",
@@ -117,11 +118,15 @@ const POD_FIELDS: [&str; 31] = [
     "spec.containers.resources",
     "spec.containers.ports",
     "spec.containers.restartPolicy",
+    "spec.containers.restartPolicyRules",
     "spec.initContainers.name",
     "spec.initContainers.image",
     "spec.initContainers.resources",
     "spec.initContainers.ports",
     "spec.initContainers.restartPolicy",
+    "spec.initContainers.restartPolicyRules",
+    "spec.hostNetwork",
+    "spec.hostUsers",
     "status.phase",
     "status.nominatedNodeName",
     "status.conditions.type",

@@ -37,11 +37,15 @@ pub(crate) fn choose(
     config: &Config,
 ) -> Option<u32> {
     let open = open_groups(class);
-    let nominated = wishes.nominated.and_then(|name| model.nodes.slot(name));
+    let narrowed = node_affinity::narrow(&class.shape, wishes.pinned, config);
+    let nominated = wishes
+        .nominated
+        .filter(|name| narrowed.allows(name))
+        .and_then(|name| model.nodes.slot(name));
     if let Some(slot) = nominated.filter(|slot| is_feasible(class, &open, *slot as usize)) {
         return Some(slot);
     }
-    match node_affinity::narrow(&class.shape, wishes.pinned, config) {
+    match narrowed {
         Narrowed::Conflict => None,
         Narrowed::To(names) => {
             let slots: Vec<u32> = names.iter().filter_map(|name| model.nodes.slot(name)).collect();
@@ -60,12 +64,12 @@ fn open_groups(class: &Class) -> Vec<bool> {
     let Some(topology) = class.topology() else {
         return Vec::new();
     };
-    let minima = topology.minima();
+    let standing = topology.standing();
     let groups = 0..class.groups.len();
     groups
         .map(|group| {
             topology
-                .rejection(class.groups.signature(group), &minima)
+                .rejection(class.groups.signature(group), &standing)
                 .is_none()
         })
         .collect()

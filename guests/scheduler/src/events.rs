@@ -47,6 +47,7 @@ impl Event<'_> {
             Plugin::NodeResourcesFit => self.frees_resources(&waiting.shape),
             Plugin::PodTopologySpread => self.changes_spread(waiting),
             Plugin::InterPodAffinity => self.changes_affinity(waiting, namespaces),
+            Plugin::NodeDeclaredFeatures => self.declares_features(),
             Plugin::NodeResourcesBalancedAllocation | Plugin::ImageLocality => false,
         };
         Plugin::ALL
@@ -86,6 +87,11 @@ impl Event<'_> {
         };
         let accepts = |spec: &NodeSpec| node_affinity::accepts_spec(shape, name, spec);
         accepts(new) && !old.is_some_and(accepts)
+    }
+
+    fn declares_features(&self) -> bool {
+        self.node()
+            .is_some_and(|(_, old, new)| old.is_none_or(|old| old.declared_features != new.declared_features))
     }
 
     fn frees_ports(&self, shape: &Shape) -> bool {
@@ -194,6 +200,7 @@ pub(crate) fn own_change_helps(old: &Template, new: &Template, rejected_by: Plug
             && rejected_by_any(&[Plugin::PodTopologySpread, Plugin::InterPodAffinity]))
         || ((was.node_selector != is.node_selector || was.required_terms != is.required_terms)
             && rejected_by_any(&[Plugin::NodeAffinity]))
+        || (was.required_features != is.required_features && rejected_by_any(&[Plugin::NodeDeclaredFeatures]))
 }
 
 /// Whether something holds for any resource that the pod requests.

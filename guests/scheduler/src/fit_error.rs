@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use crate::classes::Class;
 use crate::config::Config;
 use crate::model::Model;
+use crate::model::node::Node;
 use crate::plugins::node_affinity::{self, Narrowed};
 use crate::plugins::{self, Plugin, PluginSet, Reason};
+use crate::reservations::Bar;
+use crate::topology::Standing;
 
 /// The failed search for a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +21,14 @@ pub(crate) struct FitError {
 }
 
 impl FitError {
-    /// Looks at every node for what speaks against it.
-    pub(crate) fn diagnose(class: &Class, pinned: Option<&str>, model: &Model, config: &Config) -> Self {
+    /// Looks at every node for what speaks against it; `bars` are ordered by slot.
+    pub(crate) fn diagnose(
+        class: &Class,
+        pinned: Option<&str>,
+        bars: &[Bar],
+        model: &Model,
+        config: &Config,
+    ) -> Self {
         let narrowed = node_affinity::narrow(&class.shape, pinned, config);
         if narrowed == Narrowed::Conflict {
             let rejected_by = PluginSet::from_iter([Plugin::NodeAffinity]);
@@ -30,34 +39,22 @@ impl FitError {
             );
             return Self { message, rejected_by };
         }
-        let minima = class
+        let standing = class
             .topology()
-            .map(|topology| topology.minima())
+            .map(|topology| topology.standing())
             .unwrap_or_default();
         let mut counts: BTreeMap<Reason, usize> = BTreeMap::new();
         let mut rejected_by = PluginSet::default();
         for (slot, node) in model.nodes.iter().filter(|(_, node)| node.present) {
-            let is_named = match &narrowed {
-                Narrowed::To(names) => names.binary_search(&node.name.as_ref()).is_ok(),
-                _ => true,
-            };
-            if !is_named {
+            if !narrowed.allows(&node.name) {
                 *counts.entry(node_affinity::NOT_NAMED.into()).or_default() += 1;
                 continue;
             }
-            let alone = plugins::rejected_by_spec(&class.shape, node, config)
-                .or_else(|| plugins::rejected_by_usage(&class.shape, node, config));
-            if let Some(plugin) = alone {
+            if let Some((plugin, reasons)) = rejection(class, slot, node, &standing, bars, config) {
                 rejected_by.insert(plugin);
-                for reason in plugins::reasons(plugin, &class.shape, node) {
+                for reason in reasons {
                     *counts.entry(reason).or_default() += 1;
                 }
-                continue;
-            }
-            let signature = class.groups.signature(class.groups.group(slot as usize));
-            if let Some((plugin, reason)) = class.topology().and_then(|t| t.rejection(signature, &minima)) {
-                rejected_by.insert(plugin);
-                *counts.entry(reason.into()).or_default() += 1;
             }
         }
         if matches!(narrowed, Narrowed::To(_)) {
@@ -69,6 +66,33 @@ impl FitError {
             rejected_by,
         }
     }
+}
+
+/// The first filter that rejects a node, and everything it has to say.
+fn rejection(
+    class: &Class,
+    slot: u32,
+    node: &Node,
+    standing: &Standing,
+    bars: &[Bar],
+    config: &Config,
+) -> Option<(Plugin, Vec<Reason>)> {
+    let alone = |plugin: Plugin| (plugin, plugins::reasons(plugin, &class.shape, node));
+    if let Some(plugin) = plugins::rejected_by_spec(&class.shape, node, config) {
+        return Some(alone(plugin));
+    }
+    // With what is set aside comes first; it changes nothing about the filters before this.
+    if let Ok(at) = bars.binary_search_by_key(&slot, |bar| bar.slot) {
+        return bars.get(at).map(|bar| (bar.plugin, bar.reasons.clone()));
+    }
+    if let Some(plugin) = plugins::rejected_by_usage(&class.shape, node, config) {
+        return Some(alone(plugin));
+    }
+    let signature = class.groups.signature(class.groups.group(slot as usize));
+    if let Some((plugin, reason)) = class.topology().and_then(|t| t.rejection(signature, standing)) {
+        return Some((plugin, vec![reason.into()]));
+    }
+    plugins::lacks_features(&class.shape, node, config).then(|| alone(Plugin::NodeDeclaredFeatures))
 }
 
 fn message(nodes: usize, counts: &BTreeMap<Reason, usize>) -> String {

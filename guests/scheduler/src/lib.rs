@@ -5,7 +5,8 @@
 //!
 //! Pods are taken one at a time by priority; every decision looks at all nodes unless configured to sample.
 //! What it does not do: preempt, provision or check volumes, and allocate dynamic resources. A pod that uses
-//! claims is placed by everything else about it, and nominated pods reserve nothing.
+//! claims is placed by everything else about it. Nodes that others, such as a preemptor or an autoscaler, have
+//! nominated for pods (`status.nominatedNodeName`) stay set aside for these; the field is never written here.
 //!
 //! # Configuration
 //!
@@ -34,6 +35,7 @@ mod plugins;
 mod quantity;
 mod question;
 mod queue;
+mod reservations;
 mod scheduler;
 mod topology;
 

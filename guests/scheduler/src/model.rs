@@ -7,6 +7,7 @@ pub(crate) mod constraints;
 pub(crate) mod counters;
 pub(crate) mod json;
 pub(crate) mod node;
+pub(crate) mod nominations;
 pub(crate) mod pod;
 pub(crate) mod read;
 pub(crate) mod resources;
@@ -21,6 +22,7 @@ use crate::question::Question;
 use crate::topology::TopologyState;
 use counters::{Counters, Occupant};
 use node::Nodes;
+use nominations::Nominations;
 use pod::{Place, Pod};
 use selectors::DefaultSelectors;
 use template::{Namespaces, Template, TemplateId, Templates};
@@ -56,6 +58,7 @@ pub(crate) struct Model {
     pub(crate) counters: Counters,
     /// What pods are spread by if they do not say.
     pub(crate) selectors: DefaultSelectors,
+    nominations: Nominations,
     pods: FastMap<PodKey, Pod>,
     namespaces: Namespaces,
     namespace_revision: u64,
@@ -115,6 +118,8 @@ impl Model {
     pub(crate) fn insert(&mut self, key: PodKey, pod: Pod) {
         if let Some(slot) = pod.place.slot() {
             self.occupy(slot, pod.template, pod.terminating);
+        } else if let Some((node, _)) = pod.nomination() {
+            self.nominations.insert(node, &key);
         }
         self.pods.insert(key, pod);
     }
@@ -124,8 +129,30 @@ impl Model {
         let pod = self.pods.remove(key)?;
         if let Some(slot) = pod.place.slot() {
             self.vacate(slot, pod.template, pod.terminating);
+        } else if let Some((node, _)) = pod.nomination() {
+            self.nominations.remove(node, key);
         }
         Some(pod)
+    }
+
+    /// The nodes that are set aside for other pods of at least this priority, and what these are like. Ordered
+    /// by slot.
+    pub(crate) fn rivals(&self, key: &PodKey, priority: i32) -> Vec<(u32, Vec<Rc<Template>>)> {
+        if self.nominations.is_empty() {
+            return Vec::new();
+        }
+        let rival = |candidate: &PodKey| {
+            let pod = self.pod(candidate).filter(|_| candidate != key)?;
+            let (_, theirs) = pod.nomination()?;
+            self.template(pod).filter(|_| theirs >= priority).cloned()
+        };
+        let set_aside = self.nominations.iter().filter_map(|(node, pods)| {
+            let rivals: Vec<Rc<Template>> = pods.iter().filter_map(rival).collect();
+            Some((self.nodes.slot(node)?, rivals))
+        });
+        let mut set_aside: Vec<_> = set_aside.filter(|(_, rivals)| !rivals.is_empty()).collect();
+        set_aside.sort_unstable_by_key(|(slot, _)| *slot);
+        set_aside
     }
 
     /// Lets go of a template. Returns true when its id may come back as another one.

@@ -6,6 +6,7 @@
 pub(crate) mod image_locality;
 pub(crate) mod inter_pod_affinity;
 pub(crate) mod node_affinity;
+pub(crate) mod node_declared_features;
 pub(crate) mod node_ports;
 pub(crate) mod node_resources;
 pub(crate) mod node_unschedulable;
@@ -31,13 +32,14 @@ pub(crate) enum Plugin {
     NodeResourcesFit,
     PodTopologySpread,
     InterPodAffinity,
+    NodeDeclaredFeatures,
     NodeResourcesBalancedAllocation,
     ImageLocality,
 }
 
 impl Plugin {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::NodeUnschedulable,
         Self::TaintToleration,
         Self::NodeAffinity,
@@ -45,6 +47,7 @@ impl Plugin {
         Self::NodeResourcesFit,
         Self::PodTopologySpread,
         Self::InterPodAffinity,
+        Self::NodeDeclaredFeatures,
         Self::NodeResourcesBalancedAllocation,
         Self::ImageLocality,
     ];
@@ -59,6 +62,7 @@ impl Plugin {
             Self::NodeResourcesFit => "NodeResourcesFit",
             Self::PodTopologySpread => "PodTopologySpread",
             Self::InterPodAffinity => "InterPodAffinity",
+            Self::NodeDeclaredFeatures => "NodeDeclaredFeatures",
             Self::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
             Self::ImageLocality => "ImageLocality",
         }
@@ -70,7 +74,7 @@ impl Plugin {
             Self::TaintToleration => 3,
             Self::NodeAffinity | Self::PodTopologySpread | Self::InterPodAffinity => 2,
             Self::NodeResourcesFit | Self::NodeResourcesBalancedAllocation | Self::ImageLocality => 1,
-            Self::NodeUnschedulable | Self::NodePorts => 0,
+            Self::NodeUnschedulable | Self::NodePorts | Self::NodeDeclaredFeatures => 0,
         }
     }
 }
@@ -121,6 +125,12 @@ pub(crate) fn rejected_by_spec(shape: &Shape, node: &Node, config: &Config) -> O
     }
 }
 
+/// Whether the last filter rejects a node. It, too, looks only at what the node is, but what filters before it
+/// say of a node goes first.
+pub(crate) fn lacks_features(shape: &Shape, node: &Node, config: &Config) -> bool {
+    config.runs(Plugin::NodeDeclaredFeatures) && !node_declared_features::accepts(shape, node)
+}
+
 /// The first filter that rejects a node for what is taken of it.
 pub(crate) fn rejected_by_usage(shape: &Shape, node: &Node, config: &Config) -> Option<Plugin> {
     if config.runs(Plugin::NodePorts) && !node_ports::accepts(shape, node) {
@@ -140,6 +150,7 @@ pub(crate) fn reasons(plugin: Plugin, shape: &Shape, node: &Node) -> Vec<Reason>
         Plugin::NodeAffinity => vec![node_affinity::REASON.into()],
         Plugin::NodePorts => vec![node_ports::REASON.into()],
         Plugin::NodeResourcesFit => node_resources::shortages(shape, node),
+        Plugin::NodeDeclaredFeatures => vec![node_declared_features::REASON.into()],
         _ => Vec::new(),
     }
 }

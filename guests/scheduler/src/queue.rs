@@ -154,8 +154,16 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Something happened: pods that it may help come back, after their back-off.
-    pub(crate) fn on_event(&mut self, event: &Event<'_>, model: &mut Model, now_ms: u64, config: &Config) {
+    /// Something happened: pods that it may help and whose priority is not above `highest` come back, after
+    /// their back-off.
+    pub(crate) fn on_event(
+        &mut self,
+        event: &Event<'_>,
+        highest: i32,
+        model: &mut Model,
+        now_ms: u64,
+        config: &Config,
+    ) {
         let helps = |(template, rejected_by): &(TemplateId, PluginSet)| {
             let template = model.templates.get(*template);
             template.is_none_or(|waiting| event.helps(waiting, *rejected_by, model.namespaces()))
@@ -168,7 +176,12 @@ impl Queue {
             .collect();
         for group in helped {
             for key in self.waiting.remove(&group).unwrap_or_default() {
-                self.wake(&key, model, now_ms, config);
+                let pod = model.pod(&key).map(|pod| &pod.place);
+                if matches!(pod, Some(Place::Pending(pending)) if pending.priority > highest) {
+                    self.wait(&key, group.0, group.1);
+                } else {
+                    self.wake(&key, model, now_ms, config);
+                }
             }
         }
     }

@@ -13,8 +13,8 @@ use crate::model::selectors::DefaultSelectors;
 use crate::model::template::{AffinityTerm, Namespaces, SpreadConstraint, Template, WhenUnsatisfiable};
 use crate::plugins::node_affinity::Narrowed;
 use crate::plugins::{
-    self, Plugin, image_locality, inter_pod_affinity, node_affinity, node_resources, pod_topology_spread,
-    taint_toleration,
+    self, Plugin, image_locality, inter_pod_affinity, node_affinity, node_declared_features, node_resources,
+    pod_topology_spread, taint_toleration,
 };
 
 /// A pod as the reference knows it.
@@ -23,6 +23,8 @@ struct RefPod {
     template: Template,
     node: Option<String>,
     terminating: bool,
+    priority: i32,
+    nominated: Option<String>,
 }
 
 /// The cluster as the reference knows it.
@@ -44,7 +46,8 @@ struct Evaluation {
 }
 
 impl World {
-    fn evaluate(&self, pod: &Template, config: &Config) -> Evaluation {
+    fn evaluate(&self, key: &PodKey, asking: &RefPod, config: &Config) -> Evaluation {
+        let pod = &asking.template;
         let nodes: Vec<Node> = self
             .nodes
             .iter()
@@ -53,7 +56,12 @@ impl World {
         let mut rejected = BTreeMap::<String, usize>::new();
         let mut feasible = Vec::new();
         for node in &nodes {
-            let reasons = self.rejections(pod, node, config);
+            let set_aside = self.with_rivals_on(&node.name, key, asking.priority);
+            let crowded = set_aside.node(&node.name, &node.spec);
+            let mut reasons = set_aside.rejections(pod, &crowded, config);
+            if reasons.is_empty() {
+                reasons = self.rejections(pod, node, config);
+            }
             if reasons.is_empty() {
                 feasible.push(node);
             }
@@ -72,6 +80,24 @@ impl World {
         Evaluation {
             totals: self.totals(pod, &feasible, config),
             message,
+        }
+    }
+
+    /// The cluster as it would be if all other pods that are nominated for a node, and as important, were on it.
+    fn with_rivals_on(&self, node: &str, key: &PodKey, priority: i32) -> Self {
+        let mut pods = self.pods.clone();
+        for (other, pod) in &mut pods {
+            let is_rival = other != key && pod.node.is_none() && pod.priority >= priority;
+            if is_rival && pod.nominated.as_deref() == Some(node) {
+                pod.node = Some(node.to_owned());
+                pod.terminating = false;
+            }
+        }
+        Self {
+            nodes: self.nodes.clone(),
+            pods,
+            selectors: DefaultSelectors::default(),
+            namespaces: self.namespaces.clone(),
         }
     }
 
@@ -122,7 +148,10 @@ impl World {
         }
         let related = self
             .spread_rejection(pod, node)
-            .or_else(|| self.affinity_rejection(pod, node));
+            .or_else(|| self.affinity_rejection(pod, node))
+            .or_else(|| {
+                (!node_declared_features::accepts(&pod.shape, node)).then_some(node_declared_features::REASON)
+            });
         related.map(str::to_owned).into_iter().collect()
     }
 

@@ -1,8 +1,10 @@
 //! The scheduler as a whole: deltas in, decisions out. No clock, no I/O.
 
+mod pods;
+
 use std::rc::Rc;
 
-use crate::classes::Classes;
+use crate::classes::{Classes, KnownFailure};
 use crate::config::Config;
 use crate::cycle::{self, Rotation, Wishes};
 use crate::decision::{Assignment, ConditionChange, Decision, Failure, FailureReason};
@@ -10,13 +12,13 @@ use crate::events::Event;
 use crate::fit_error::FitError;
 use crate::model::json::{LabelsOnly, read};
 use crate::model::node::NodeSpec;
-use crate::model::pod::{Pending, Place, Pod};
-use crate::model::read::{PodPeek, PodRead};
+use crate::model::pod::{Place, Pod};
 use crate::model::selectors::{owner_selector, service_selector};
-use crate::model::template::{OwnerKind, Template, TemplateId};
+use crate::model::template::{OwnerKind, TemplateId};
 use crate::model::{Model, PodKey};
 use crate::plugins::PluginSet;
 use crate::queue::{Queue, QueueItem, QueueState};
+use crate::reservations;
 
 /// A resource that the scheduler watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +150,7 @@ impl Scheduler {
             return self.fail(key, PluginSet::default(), message, now_ms);
         }
         match self.find_node(key, template) {
-            Ok(slot) => self.assume(key, slot),
+            Ok(slot) => self.assume(key, slot, now_ms),
             Err(error) => self.fail(key, error.rejected_by, error.message.clone(), now_ms),
         }
     }
@@ -189,31 +191,43 @@ impl Scheduler {
         } = self;
         let template = model.templates.get(id).map(Rc::clone);
         let pinned = template.as_ref().and_then(|template| template.pinned.as_deref());
-        let nominated = match model.pod(key).map(|pod| &pod.place) {
-            Some(Place::Pending(pending)) => pending.nominated_node.clone(),
-            _ => None,
+        let (nominated, priority) = match model.pod(key).map(|pod| &pod.place) {
+            Some(Place::Pending(pending)) => (pending.nominated_node.clone(), pending.priority),
+            _ => (None, 0),
         };
         let class = classes
             .class_of(id, model, config)
             .expect("a pod in the model has a template, and so a class");
+        let bars = reservations::bars(key, priority, class, model, config);
         let revision = model.revision();
-        if let Some((known, error)) = class.failure.as_ref().filter(|_| pinned.is_none()) {
-            if *known == revision {
-                return Err(Rc::clone(error));
+        if let Some(known) = class.failure.as_ref().filter(|_| pinned.is_none()) {
+            if known.revision == revision && known.bars == bars {
+                return Err(Rc::clone(&known.error));
             }
         }
         let wishes = Wishes {
             pinned,
             nominated: nominated.as_deref(),
         };
-        cycle::choose(class, model, wishes, rotation, config).ok_or_else(|| {
-            let error = Rc::new(FitError::diagnose(class, pinned, model, config));
-            class.failure = pinned.is_none().then(|| (revision, Rc::clone(&error)));
+        class.bar(&bars);
+        let chosen = cycle::choose(class, model, wishes, rotation, config);
+        class.lift(&bars, &model.nodes, config);
+        chosen.ok_or_else(|| {
+            let error = Rc::new(FitError::diagnose(class, pinned, &bars, model, config));
+            class.failure = pinned.is_none().then(|| KnownFailure {
+                revision,
+                bars,
+                error: Rc::clone(&error),
+            });
             error
         })
     }
 
-    fn assume(&mut self, key: &PodKey, slot: u32) -> Decision {
+    fn assume(&mut self, key: &PodKey, slot: u32, now_ms: u64) -> Decision {
+        let nomination = self.model.pod(key).and_then(|pod| {
+            let (node, priority) = pod.nomination()?;
+            Some((Box::from(node), priority, Rc::clone(self.model.template(pod)?)))
+        });
         let node = self
             .model
             .nodes
@@ -221,6 +235,9 @@ impl Scheduler {
             .map(|node| node.name.clone())
             .unwrap_or_default();
         self.model.assume(key, slot);
+        if let Some((_, priority, template)) = nomination.filter(|(nominated, ..)| *nominated != node) {
+            self.raise_up_to(priority, &Event::PodDeleted(&template), now_ms);
+        }
         match self.model.pod(key) {
             Some(Pod {
                 uid,
@@ -263,8 +280,14 @@ impl Scheduler {
     }
 
     fn raise(&mut self, event: &Event<'_>, now_ms: u64) {
+        self.raise_up_to(i32::MAX, event, now_ms);
+    }
+
+    /// An event that does not concern pods of higher priority.
+    fn raise_up_to(&mut self, highest: i32, event: &Event<'_>, now_ms: u64) {
         if !self.queue.nobody_waits() {
-            self.queue.on_event(event, &mut self.model, now_ms, &self.config);
+            self.queue
+                .on_event(event, highest, &mut self.model, now_ms, &self.config);
         }
     }
 
@@ -301,216 +324,6 @@ impl Scheduler {
             .selectors
             .set_owner(kind, namespace, name, Some(selector));
         Ok(())
-    }
-
-    fn upsert_pod(&mut self, key: &PodKey, body: &[u8], relisted: bool, now_ms: u64) -> Result<(), String> {
-        if !relisted && self.settle(key, body, now_ms)? {
-            return Ok(());
-        }
-        let read = PodRead::parse(&key.namespace, &key.name, body)?;
-        let is_ours = self
-            .config
-            .profiles
-            .iter()
-            .any(|name| **name == *read.pending.scheduler_name);
-        let is_unassigned = read.node_name.is_empty();
-        if read.finished || (is_unassigned && !is_ours) {
-            self.delete_pod(key, now_ms);
-        } else if self.model.pod(key).is_some_and(|known| known.uid != read.uid) {
-            self.delete_pod(key, now_ms);
-            self.add_pod(key, read, now_ms);
-        } else if self.model.pod(key).is_none() {
-            self.add_pod(key, read, now_ms);
-        } else {
-            self.update_pod(key, read, now_ms);
-        }
-        Ok(())
-    }
-
-    /// Deals with the frequent updates that change nothing here: that a pod is where it was put, and what its
-    /// node says of it. Returns false when the pod has to be read in full.
-    fn settle(&mut self, key: &PodKey, body: &[u8], now_ms: u64) -> Result<bool, String> {
-        let Some(pod) = self.model.pod(key) else {
-            return Ok(false);
-        };
-        let (slot, is_assumed) = match pod.place {
-            Place::Pending(_) => return Ok(false),
-            Place::Assumed(slot, _) => (slot, true),
-            Place::Assigned(slot) => (slot, false),
-        };
-        let peek: PodPeek<'_> = read("pod", &key.name, body)?;
-        let same_spec =
-            is_assumed || (peek.metadata.generation > 0 && peek.metadata.generation == pod.generation);
-        let same_labels = || {
-            self.model
-                .template(pod)
-                .is_some_and(|template| template.labels.equals(&peek.metadata.labels.strs()))
-        };
-        let is_there = self
-            .model
-            .nodes
-            .get(slot)
-            .is_some_and(|node| *node.name == *peek.spec.node_name);
-        let is_known =
-            *pod.uid == *peek.metadata.uid && is_there && same_spec && !pod.resizing && same_labels();
-        if !is_known || peek.is_finished() {
-            return Ok(false);
-        }
-        let (generation, terminating) = (peek.metadata.generation, peek.metadata.deletion_timestamp.0);
-        let template = is_assumed
-            .then(|| self.model.template(pod).map(Rc::clone))
-            .flatten();
-        if terminating {
-            self.model.set_terminating(key);
-        }
-        if let Some(pod) = self.model.pod_mut(key) {
-            pod.generation = generation;
-            pod.place = Place::Assigned(slot);
-        }
-        if let Some(template) = template {
-            self.raise(&Event::PodAdded(&template), now_ms);
-        }
-        Ok(true)
-    }
-
-    fn add_pod(&mut self, key: &PodKey, read: PodRead, now_ms: u64) {
-        let id = self.model.templates.acquire(read.template);
-        let mut pending = read.pending;
-        let place = if read.node_name.is_empty() {
-            self.queue.add(key, &mut pending);
-            Place::Pending(Box::new(pending))
-        } else {
-            Place::Assigned(self.model.nodes.slot_for(&read.node_name))
-        };
-        let is_assigned = place.slot().is_some();
-        let pod = Pod {
-            uid: read.uid,
-            template: id,
-            generation: read.generation,
-            terminating: read.terminating,
-            resizing: read.resizing,
-            place,
-        };
-        self.model.insert(key.clone(), pod);
-        if is_assigned {
-            if let Some(template) = self.model.templates.get(id).map(Rc::clone) {
-                self.raise(&Event::PodAdded(&template), now_ms);
-            }
-        }
-    }
-
-    fn update_pod(&mut self, key: &PodKey, read: PodRead, now_ms: u64) {
-        let Some(before) = self.model.remove(key) else {
-            return;
-        };
-        let old = self.model.template(&before).map(Rc::clone);
-        let id = self.model.templates.acquire(read.template);
-        let new = self.model.templates.get(id).map(Rc::clone);
-        let was_assigned = matches!(before.place, Place::Assigned(_));
-        let place = match before.place {
-            _ if !read.node_name.is_empty() => {
-                self.leave_queue(key, before.template, &before.place);
-                Place::Assigned(self.model.nodes.slot_for(&read.node_name))
-            }
-            Place::Pending(pending) => {
-                Place::Pending(self.keep_pending(key, before.template, id, *pending, read.pending))
-            }
-            // Changes to an assumed pod count, but it stays where it was put until the binding is decided.
-            Place::Assumed(slot, pending) => {
-                let queue = pending.queue.clone();
-                Place::Assumed(
-                    slot,
-                    Box::new(Pending {
-                        queue,
-                        ..read.pending
-                    }),
-                )
-            }
-            Place::Assigned(slot) => Place::Assigned(slot),
-        };
-        let is_pending = place.slot().is_none();
-        let pod = Pod {
-            uid: before.uid,
-            template: id,
-            generation: read.generation,
-            terminating: read.terminating,
-            resizing: read.resizing,
-            place,
-        };
-        self.model.insert(key.clone(), pod);
-        self.release(before.template);
-        let (Some(old), Some(new)) = (old, new) else {
-            return;
-        };
-        if is_pending {
-            self.on_own_change(key, &old, &new, now_ms);
-        } else if !was_assigned {
-            self.raise(&Event::PodAdded(&new), now_ms);
-        } else if old != new {
-            self.raise(&Event::PodUpdated { old: &old, new: &new }, now_ms);
-        }
-    }
-
-    /// The new state of a pod that is still pending, with its former standing in the queue.
-    fn keep_pending(
-        &mut self,
-        key: &PodKey,
-        old: TemplateId,
-        new: TemplateId,
-        before: Pending,
-        mut now: Pending,
-    ) -> Box<Pending> {
-        now.queue = before.queue;
-        let rejected_by = match now.queue.state {
-            QueueState::Gated if now.gates.is_empty() => {
-                self.queue.add(key, &mut now);
-                return Box::new(now);
-            }
-            QueueState::Unschedulable(rejected_by) if old != new => rejected_by,
-            _ => return Box::new(now),
-        };
-        self.queue.remove(key, old, now.queue.state);
-        self.queue.wait(key, new, rejected_by);
-        Box::new(now)
-    }
-
-    /// A change of a waiting pod may have removed what it was rejected for.
-    fn on_own_change(&mut self, key: &PodKey, old: &Template, new: &Template, now_ms: u64) {
-        let Some(Pod {
-            place: Place::Pending(pending),
-            ..
-        }) = self.model.pod(key)
-        else {
-            return;
-        };
-        let QueueState::Unschedulable(rejected_by) = pending.queue.state else {
-            return;
-        };
-        if crate::events::own_change_helps(old, new, rejected_by) {
-            self.queue.wake(key, &mut self.model, now_ms, &self.config);
-        }
-    }
-
-    fn delete_pod(&mut self, key: &PodKey, now_ms: u64) {
-        let Some(pod) = self.model.remove(key) else { return };
-        self.leave_queue(key, pod.template, &pod.place);
-        let template = self.model.template(&pod).map(Rc::clone);
-        self.release(pod.template);
-        if let (Some(_), Some(template)) = (pod.place.slot(), template) {
-            self.raise(&Event::PodDeleted(&template), now_ms);
-        }
-    }
-
-    fn leave_queue(&mut self, key: &PodKey, template: TemplateId, place: &Place) {
-        if let Place::Pending(pending) = place {
-            self.queue.remove(key, template, pending.queue.state);
-        }
-    }
-
-    fn release(&mut self, id: TemplateId) {
-        if self.model.release(id) {
-            self.classes.forget(id);
-        }
     }
 }
 

@@ -8,9 +8,12 @@
 //! Counts per domain follow the counters' journals; they are never recounted while nodes stay as they are.
 
 use crate::config::Config;
+use std::rc::Rc;
+
+use crate::model::Model;
 use crate::model::counters::{Counter, CounterId, Counters, Occupant};
 use crate::model::node::{HOSTNAME, NO_DOMAIN, Nodes};
-use crate::model::template::{Namespaces, Shape, SpreadConstraint};
+use crate::model::template::{Namespaces, Shape, SpreadConstraint, Template};
 use crate::plugins::{Plugin, inter_pod_affinity, pod_topology_spread};
 use crate::question::{Question, Role};
 
@@ -64,6 +67,22 @@ pub(crate) struct Candidates<'a> {
     pub(crate) signature: &'a Signature,
     /// How many there are.
     pub(crate) count: u32,
+}
+
+/// What filters go by besides the counts of a group itself.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// The minimum that each filtering constraint compares with.
+    minima: Vec<i64>,
+    /// How much more each term counts in the judged node's domain than it does by the pods that are there.
+    /// Empty: no more.
+    added: Vec<i64>,
+}
+
+impl Standing {
+    fn added(&self, term: usize) -> i64 {
+        self.added.get(term).copied().unwrap_or(0)
+    }
 }
 
 impl TopologyState {
@@ -202,29 +221,61 @@ impl TopologyState {
         Some(term.count_in(u32::try_from(domain).ok()?))
     }
 
-    /// The minimum that each filtering constraint compares with, to be handed to [`Self::rejection`].
-    pub(crate) fn minima(&self) -> Vec<i64> {
-        self.terms.iter().map(Term::minimum).collect()
+    /// What filters go by, to be handed to [`Self::rejection`].
+    pub(crate) fn standing(&self) -> Standing {
+        let minima = self.terms.iter().map(|term| term.minimum(NO_DOMAIN, 0)).collect();
+        Standing {
+            minima,
+            added: Vec::new(),
+        }
+    }
+
+    /// What filters would go by for one node if it held these pods, too.
+    pub(crate) fn standing_as_if_held(&self, slot: u32, pods: &[Rc<Template>], model: &Model) -> Standing {
+        let mut standing = Standing::default();
+        for term in &self.terms {
+            let domain = self
+                .keys
+                .get(term.key)
+                .and_then(|key| model.nodes.topology(&key.name))
+                .map_or(NO_DOMAIN, |topology| topology.domain(slot));
+            let counter = model.counters.get(term.counter);
+            let added = match counter.filter(|_| domain != NO_DOMAIN && term.counts_on(slot)) {
+                Some(counter) => pods
+                    .iter()
+                    .map(|pod| counter.would_add(pod, model.namespaces()))
+                    .sum(),
+                None => 0,
+            };
+            standing.minima.push(term.minimum(domain, added));
+            standing.added.push(added);
+        }
+        standing
     }
 
     /// The first filter that rejects the nodes of a group, and why.
-    pub(crate) fn rejection(&self, signature: &Signature, minima: &[i64]) -> Option<(Plugin, &'static str)> {
-        self.spread_rejection(signature, minima)
+    pub(crate) fn rejection(
+        &self,
+        signature: &Signature,
+        standing: &Standing,
+    ) -> Option<(Plugin, &'static str)> {
+        self.spread_rejection(signature, standing)
             .map(|reason| (Plugin::PodTopologySpread, reason))
             .or_else(|| {
-                self.affinity_rejection(signature)
+                self.affinity_rejection(signature, standing)
                     .map(|reason| (Plugin::InterPodAffinity, reason))
             })
     }
 
-    fn spread_rejection(&self, signature: &Signature, minima: &[i64]) -> Option<&'static str> {
-        for (term, minimum) in self.terms.iter().zip(minima) {
+    fn spread_rejection(&self, signature: &Signature, standing: &Standing) -> Option<&'static str> {
+        for ((at, term), minimum) in self.terms.iter().enumerate().zip(&standing.minima) {
             let Role::HardSpread(constraint, counts_itself) = &term.role else {
                 continue;
             };
             let Some(count) = self.count(term, signature) else {
                 return Some(pod_topology_spread::MISSING_LABEL);
             };
+            let count = count + standing.added(at);
             if !pod_topology_spread::keeps_skew(constraint, *counts_itself, count, *minimum) {
                 return Some(pod_topology_spread::REASON);
             }
@@ -232,30 +283,35 @@ impl TopologyState {
         None
     }
 
-    fn affinity_rejection(&self, signature: &Signature) -> Option<&'static str> {
+    fn affinity_rejection(&self, signature: &Signature, standing: &Standing) -> Option<&'static str> {
         let required = || {
             self.terms
                 .iter()
-                .filter(|term| matches!(term.role, Role::Required))
+                .enumerate()
+                .filter(|(_, term)| matches!(term.role, Role::Required))
         };
         let mut with_a_friend = true;
-        for term in required() {
+        for (at, term) in required() {
             match self.count(term, signature) {
                 None => return Some(inter_pod_affinity::AFFINITY),
-                Some(count) => with_a_friend &= count > 0,
+                Some(count) => with_a_friend &= count + standing.added(at) > 0,
             }
         }
         if !with_a_friend {
             // The first pod of a group that wants to be together may go anywhere.
-            let is_first = required().all(|term| term.total == 0);
+            let is_first = required().all(|(at, term)| term.total + standing.added(at) == 0);
             let matches_itself = self.question.own.as_ref().is_some_and(|(_, matches)| *matches);
             if !(is_first && matches_itself) {
                 return Some(inter_pod_affinity::AFFINITY);
             }
         }
         let meets = |wanted: fn(&Role) -> bool| {
-            let mut terms = self.terms.iter().filter(|term| wanted(&term.role));
-            terms.any(|term| self.count(term, signature).is_some_and(|count| count > 0))
+            let terms = self.terms.iter().enumerate();
+            let mut terms = terms.filter(|(_, term)| wanted(&term.role));
+            terms.any(|(at, term)| {
+                self.count(term, signature)
+                    .is_some_and(|count| count + standing.added(at) > 0)
+            })
         };
         if meets(|role| matches!(role, Role::Avoided)) {
             return Some(inter_pod_affinity::ANTI_AFFINITY);
@@ -411,17 +467,17 @@ impl Term {
         self.position = counter.journal().end();
     }
 
-    /// The emptiest domain's count; 0 while there are fewer domains than wanted.
-    fn minimum(&self) -> i64 {
+    /// The emptiest domain's count, with so many more in one domain; 0 while there are fewer domains than wanted.
+    fn minimum(&self, domain: u32, added: i64) -> i64 {
         let Role::HardSpread(constraint, _) = &self.role else {
             return 0;
         };
         let counts = || {
-            self.counts
-                .iter()
+            (0..)
+                .zip(&self.counts)
                 .zip(&self.nodes)
                 .filter(|(_, nodes)| **nodes > 0)
-                .map(|(count, _)| *count)
+                .map(|((at, count), _)| if at == domain { count + added } else { *count })
         };
         if counts().count() < constraint.min_domains {
             0

@@ -99,6 +99,11 @@ impl Counter {
         &self.journal
     }
 
+    /// What a running pod would count for.
+    pub(crate) fn would_add(&self, pod: &Template, namespaces: &Namespaces) -> i64 {
+        self.key.value(pod, false, namespaces)
+    }
+
     fn value(&mut self, id: TemplateId, pod: &Template, terminating: bool, namespaces: &Namespaces) -> i64 {
         if self.memo.len() <= id.index() {
             self.memo.resize(id.index() + 1, [UNKNOWN; 2]);

@@ -3,11 +3,13 @@
 //! A node lives in a slot for as long as it exists or holds pods, so that arrays elsewhere can be indexed by
 //! slot. Every change is written to a journal, from which evaluations catch up.
 
+use std::rc::Rc;
+
 use serde::Deserialize;
 
 use super::json::{Pairs, Str, nullable};
 use super::resources::Resources;
-use super::template::{HostPort, Shape};
+use super::template::{HostPort, Shape, Template};
 use crate::hash::FastMap;
 use crate::journal::Journal;
 use crate::labels::Labels;
@@ -40,6 +42,8 @@ pub(crate) struct NodeSpec {
     pub(crate) allocatable_pods: i64,
     /// Images by name, with their size.
     pub(crate) images: Vec<(Box<str>, i64)>,
+    /// What its agent can do, where not every agent can.
+    pub(crate) declared_features: Vec<Box<str>>,
 }
 
 impl NodeSpec {
@@ -57,6 +61,12 @@ impl NodeSpec {
             allocatable: Resources::parse(&node.status.allocatable),
             allocatable_pods: node.status.allocatable.get("pods").map_or(0, |pods| pods.units()),
             images: images.collect(),
+            declared_features: node
+                .status
+                .declared_features
+                .iter()
+                .map(|f| (**f).into())
+                .collect(),
         })
     }
 }
@@ -107,12 +117,14 @@ impl TaintJson<'_> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
 struct NodeStatusJson<'a> {
     #[serde(default)]
     allocatable: Pairs<'a, Quantity>,
     #[serde(default, deserialize_with = "nullable")]
     images: Vec<ImageJson<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    declared_features: Vec<Str<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -356,6 +368,20 @@ impl Nodes {
         }
     }
 
+    /// What a slot would be judged if it held these pods, too. Nothing is left of them, not even in the journal.
+    pub(crate) fn as_if_held<T>(
+        &mut self,
+        slot: u32,
+        pods: &[Rc<Template>],
+        judge: impl FnOnce(&Node) -> Option<T>,
+    ) -> Option<T> {
+        let node = self.slots.get_mut(slot as usize)?;
+        pods.iter().for_each(|pod| node.occupy(&pod.shape));
+        let verdict = judge(node);
+        pods.iter().for_each(|pod| node.vacate(&pod.shape));
+        verdict
+    }
+
     /// Numbers the values of a label, if that was not done before.
     pub(crate) fn index_topology(&mut self, key: &str) {
         if self.topologies.contains_key(key) {
@@ -495,11 +521,12 @@ mod tests {
     #[test]
     fn nodes_are_read_with_their_allocatable_amounts_and_images() {
         let body = br#"{"metadata":{"labels":{"a":"1"}},"spec":{"unschedulable":true,"taints":[{"key":"k","effect":"NoSchedule"}]},
-            "status":{"allocatable":{"cpu":"4","memory":"1Gi","pods":"110","example.com/gpu":"2"},"images":[{"names":["a@x","a:1"],"sizeBytes":7}]}}"#;
+            "status":{"allocatable":{"cpu":"4","memory":"1Gi","pods":"110","example.com/gpu":"2"},"images":[{"names":["a@x","a:1"],"sizeBytes":7}],"declaredFeatures":["F"]}}"#;
         let spec = NodeSpec::parse("n", body).unwrap();
         assert!(spec.unschedulable);
         assert_eq!((spec.allocatable.cpu, spec.allocatable_pods), (4000, 110));
         assert_eq!(spec.allocatable.scalar("example.com/gpu"), 2);
         assert_eq!(spec.images.len(), 2);
+        assert_eq!(spec.declared_features, ["F".into()]);
     }
 }

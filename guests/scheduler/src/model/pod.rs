@@ -44,6 +44,18 @@ pub(crate) enum Place {
     Assigned(u32),
 }
 
+impl Pod {
+    /// The node set aside for it, and its priority. A pod that may not be scheduled yet holds nothing.
+    pub(crate) fn nomination(&self) -> Option<(&str, i32)> {
+        match &self.place {
+            Place::Pending(pending) if pending.gates.is_empty() => {
+                Some((pending.nominated_node.as_deref()?, pending.priority))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Place {
     /// The node slot it occupies.
     pub(crate) fn slot(&self) -> Option<u32> {

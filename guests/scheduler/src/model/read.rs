@@ -9,6 +9,7 @@ use super::pod::{Pending, ScheduledCondition};
 use super::resources::{ContainerRequests, ContainerStatusJson, Resources, ResourcesJson, pod_requests};
 use super::template::{HostPort, NodeTerm, OwnerKind, Shape, SpreadConstraint, Template};
 use crate::labels::{Operator, Requirement};
+use crate::plugins::node_declared_features;
 use crate::quantity::Quantity;
 use crate::queue::QueueInfo;
 
@@ -160,6 +161,10 @@ struct SpecJson<'a> {
     scheduling_gates: Vec<GateJson<'a>>,
     #[serde(default, deserialize_with = "nullable")]
     volumes: Vec<VolumeJson<'a>>,
+    #[serde(default)]
+    host_network: bool,
+    #[serde(default)]
+    host_users: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -195,6 +200,15 @@ struct ContainerJson<'a> {
     ports: Vec<PortJson<'a>>,
     #[serde(default)]
     restart_policy: Str<'a>,
+    #[serde(default, deserialize_with = "nullable")]
+    restart_policy_rules: Vec<RestartRuleJson<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct RestartRuleJson<'a> {
+    #[serde(default)]
+    action: Str<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -303,6 +317,7 @@ impl PodJson<'_> {
             tolerations: spec.tolerations.iter().map(TolerationJson::parse).collect(),
             host_ports: self.host_ports(),
             images: self.images(),
+            required_features: self.required_features(),
             containers: spec.containers.len() + spec.init_containers.len(),
         };
         (shape, resizing)
@@ -336,6 +351,23 @@ impl PodJson<'_> {
             .filter_map(|volume| volume.image.as_ref())
             .map(|i| &*i.reference);
         containers.chain(volumes).map(with_tag).collect()
+    }
+
+    fn required_features(&self) -> Vec<&'static str> {
+        let mut rules = self
+            .spec
+            .containers
+            .iter()
+            .chain(&self.spec.init_containers)
+            .flat_map(|container| &container.restart_policy_rules);
+        let mut features = Vec::new();
+        if rules.any(|rule| &*rule.action == "RestartAllContainers") {
+            features.push(node_declared_features::RESTART_ALL_CONTAINERS);
+        }
+        if self.spec.host_network && self.spec.host_users == Some(false) {
+            features.push(node_declared_features::USER_NAMESPACES_HOST_NETWORK);
+        }
+        features
     }
 
     fn spread_constraints(&self) -> Vec<SpreadConstraint> {

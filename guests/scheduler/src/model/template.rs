@@ -74,6 +74,8 @@ pub(crate) struct Shape {
     pub(crate) host_ports: Vec<HostPort>,
     /// Images with their tag, of containers and image volumes.
     pub(crate) images: Vec<Box<str>>,
+    /// Features that a node must declare, sorted.
+    pub(crate) required_features: Vec<&'static str>,
     /// How many containers there are, those for initialisation included.
     pub(crate) containers: usize,
 }

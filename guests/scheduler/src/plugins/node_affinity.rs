@@ -66,6 +66,17 @@ pub(crate) enum Narrowed<'a> {
     Conflict,
 }
 
+impl Narrowed<'_> {
+    /// Whether the node of this name comes into question.
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::To(names) => names.binary_search(&name).is_ok(),
+            Self::Conflict => false,
+        }
+    }
+}
+
 /// The nodes that a pod names itself, by being pinned or in its required terms (`PreFilter`).
 pub(crate) fn narrow<'a>(shape: &'a Shape, pinned: Option<&'a str>, config: &Config) -> Narrowed<'a> {
     match pinned {

@@ -8,10 +8,12 @@ use crate::cycle;
 use crate::decision::{Assignment, Decision};
 use crate::model::PodKey;
 use crate::model::node::NodeSpec;
+use crate::model::pod::Place;
 use crate::model::read::PodRead;
 use crate::model::selectors::{owner_selector, service_selector};
 use crate::model::template::OwnerKind;
 use crate::plugins::node_affinity::{self, Narrowed};
+use crate::reservations;
 use crate::scheduler::{Resource, Scheduler};
 use crate::{Config, labels::Labels};
 
@@ -21,6 +23,12 @@ enum Step {
     RemoveNode(u8),
     /// Schedule a pod; then the server confirms, refuses, or has not answered yet.
     Schedule(Value, Answer),
+    /// A pod for which somebody else has set a node aside, maybe one that is not there.
+    Nominate(Value, u8),
+    /// Set another node aside for a pod, or none.
+    Renominate(u8, Option<u8>),
+    /// Schedule a pod that was left pending.
+    Retry(u8, Answer),
     /// A pod that somebody else has placed, maybe on a node that is not there.
     Place(Value, u8),
     Delete(u8),
@@ -79,8 +87,10 @@ fn node() -> impl Strategy<Value = Value> {
         prop::sample::select(vec!["1Gi", "2Gi"]),
         1..6u8,
     );
+    let features = prop::sample::select(vec![json!([]), json!(["RestartAllContainersOnContainerExits"])]);
+    let room = (room, features);
     (zone, rack, room, taint, prop::bool::weighted(0.1), prop::bool::ANY, prop::option::weighted(0.3, 100..900u64)).prop_map(
-        |(zone, rack, (cpu, memory, pods), taint, unschedulable, ssd, image)| {
+        |(zone, rack, ((cpu, memory, pods), features), taint, unschedulable, ssd, image)| {
             let mut labels = json!({"disk": if ssd { "ssd" } else { "hdd" }});
             if let Some(zone) = zone {
                 labels["topology.kubernetes.io/zone"] = json!(format!("z{zone}"));
@@ -92,7 +102,8 @@ fn node() -> impl Strategy<Value = Value> {
             let images: Vec<Value> =
                 image.iter().map(|size| json!({"names": ["app:latest"], "sizeBytes": size << 20})).collect();
             json!({"metadata": {"labels": labels}, "spec": {"unschedulable": unschedulable, "taints": taints},
-                "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": pods.to_string()}, "images": images}})
+                "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": pods.to_string()}, "images": images,
+                    "declaredFeatures": features}})
         },
     )
 }
@@ -176,25 +187,35 @@ fn pod() -> impl Strategy<Value = Value> {
     ]);
     let ports = prop::sample::select(vec![json!([]), json!([]), json!([]), json!([{"hostPort": 80}])]);
     let owner = prop::bool::ANY;
-    (labels(), prop::sample::select(vec!["x", "y"]), requests, relations, tolerations, (ports, owner, node_affinity_json())).prop_map(
-        |(labels, namespace, requests, (spread, affinity, anti), tolerations, (ports, owned, node_affinity))| {
+    let priority = 0..3i32;
+    let rules = prop::sample::select(vec![
+        json!([]),
+        json!([]),
+        json!([]),
+        json!([{"action": "RestartAllContainers"}]),
+    ]);
+    (labels(), prop::sample::select(vec!["x", "y"]), requests, relations, tolerations, (ports, owner, node_affinity_json(), priority, rules)).prop_map(
+        |(labels, namespace, requests, (spread, affinity, anti), tolerations, (ports, owned, node_affinity, priority, rules))| {
             let owners = if owned { json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "controller": true}]) } else { json!([]) };
             json!({"metadata": {"namespace": namespace, "labels": labels, "ownerReferences": owners},
-                "spec": {"schedulerName": "default-scheduler", "tolerations": tolerations, "topologySpreadConstraints": spread,
+                "spec": {"schedulerName": "default-scheduler", "priority": priority, "tolerations": tolerations, "topologySpreadConstraints": spread,
                     "affinity": {"nodeAffinity": node_affinity, "podAffinity": affinity, "podAntiAffinity": anti},
-                    "containers": [{"name": "c", "image": "app", "resources": {"requests": requests}, "ports": ports}]}})
+                    "containers": [{"name": "c", "image": "app", "resources": {"requests": requests}, "ports": ports,
+                    "restartPolicyRules": rules}]}})
         },
     )
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let answer =
-        prop_oneof![4 => Just(Answer::Confirmed), 1 => Just(Answer::Refused), 1 => Just(Answer::Outstanding)];
+    let answer = || prop_oneof![4 => Just(Answer::Confirmed), 1 => Just(Answer::Refused), 1 => Just(Answer::Outstanding)];
     let namespace = || prop::sample::select(vec!["x", "y"]);
     prop_oneof![
         3 => (0..8u8, node()).prop_map(|(at, node)| Step::SetNode(at, node)),
         1 => (0..8u8).prop_map(Step::RemoveNode),
-        10 => (pod(), answer).prop_map(|(pod, answer)| Step::Schedule(pod, answer)),
+        10 => (pod(), answer()).prop_map(|(pod, answer)| Step::Schedule(pod, answer)),
+        3 => (pod(), 0..9u8).prop_map(|(pod, at)| Step::Nominate(pod, at)),
+        1 => (any::<u8>(), prop::option::of(0..9u8)).prop_map(|(at, node)| Step::Renominate(at, node)),
+        2 => (any::<u8>(), answer()).prop_map(|(at, answer)| Step::Retry(at, answer)),
         2 => (pod(), 0..9u8).prop_map(|(pod, at)| Step::Place(pod, at)),
         2 => any::<u8>().prop_map(Step::Delete),
         1 => any::<u8>().prop_map(Step::Terminate),
@@ -239,10 +260,19 @@ impl Pair {
                 self.plain.nodes.remove(&name);
             }
             Step::Schedule(body, answer) => self.schedule(body, answer),
+            Step::Nominate(mut body, at) => {
+                body["status"] = json!({"nominatedNodeName": format!("n{at}")});
+                let (key, body) = self.named(body, None);
+                self.put(&key, &body);
+                self.bodies.push((key, body));
+            }
+            Step::Renominate(at, node) => self.change(at, |body| {
+                body["status"] = json!({"nominatedNodeName": node.map(|node| format!("n{node}"))});
+            }),
+            Step::Retry(at, answer) => self.retry(at, answer),
             Step::Place(body, at) => {
                 let (key, body) = self.named(body, Some(at));
-                self.plain_upsert(&key, &body);
-                self.upsert(Resource::Pods, &key, &body);
+                self.put(&key, &body);
                 self.bodies.push((key, body));
             }
             Step::Delete(at) => {
@@ -323,14 +353,7 @@ impl Pair {
     }
 
     fn plain_upsert(&mut self, key: &PodKey, body: &Value) {
-        let read = PodRead::parse(&key.namespace, &key.name, body.to_string().as_bytes()).unwrap();
-        let node = (!read.node_name.is_empty()).then(|| read.node_name.to_string());
-        let pod = RefPod {
-            template: read.template,
-            node,
-            terminating: read.terminating,
-        };
-        self.plain.pods.insert(key.clone(), pod);
+        self.plain.pods.insert(key.clone(), ref_pod(key, body));
     }
 
     fn pick(&self, at: u8) -> Option<usize> {
@@ -341,25 +364,50 @@ impl Pair {
         let Some(at) = self.pick(at) else { return };
         change(&mut self.bodies[at].1);
         let (key, body) = self.bodies[at].clone();
-        self.plain_upsert(&key, &body);
-        self.upsert(Resource::Pods, &key, &body);
+        self.put(&key, &body);
+    }
+
+    /// Tells both of a pod.
+    fn put(&mut self, key: &PodKey, body: &Value) {
+        self.plain_upsert(key, body);
+        self.upsert(Resource::Pods, key, body);
     }
 
     fn schedule(&mut self, body: Value, answer: Answer) {
-        let (key, mut body) = self.named(body, None);
-        let read = PodRead::parse(&key.namespace, &key.name, body.to_string().as_bytes()).unwrap();
-        let expected = self.plain.evaluate(&read.template, &Config::default());
+        let (key, body) = self.named(body, None);
         self.upsert(Resource::Pods, &key, &body);
-        self.agree_on_scores(&key, &read, &expected);
+        self.decide(key, body, answer);
+    }
+
+    fn retry(&mut self, at: u8, answer: Answer) {
+        let is_schedulable = |(_, body): &&(PodKey, Value)| {
+            body["spec"]["nodeName"].is_null() && body["metadata"]["deletionTimestamp"].is_null()
+        };
+        let found = self.pick(at).and_then(|at| self.bodies.get(at));
+        if let Some((key, body)) = found.filter(is_schedulable).cloned() {
+            self.bodies.retain(|(known, _)| *known != key);
+            self.decide(key, body, answer);
+        }
+    }
+
+    /// Lets the fast way decide about a pod that it knows, and compares.
+    fn decide(&mut self, key: PodKey, mut body: Value, answer: Answer) {
+        let pod = ref_pod(&key, &body);
+        let expected = self.plain.evaluate(&key, &pod, &Config::default());
+        self.agree_on_scores(&key, &pod, &expected);
+        self.plain.pods.remove(&key);
         match self.fast.schedule(&key, 0) {
             Decision::Bind(assignment) => {
-                let best = expected.totals.values().max().copied();
-                assert_eq!(
-                    expected.totals.get(&*assignment.node).copied(),
-                    best,
-                    "{} is not the best",
-                    assignment.node
-                );
+                let set_aside = pod.nominated.filter(|node| expected.totals.contains_key(node));
+                match set_aside {
+                    Some(node) => assert_eq!(*assignment.node, node, "the node set aside for the pod"),
+                    None => assert_eq!(
+                        expected.totals.get(&*assignment.node),
+                        expected.totals.values().max(),
+                        "{} is not the best",
+                        assignment.node
+                    ),
+                }
                 body["spec"]["nodeName"] = json!(*assignment.node);
                 self.settle(assignment, body, answer);
             }
@@ -377,11 +425,11 @@ impl Pair {
         }
     }
 
-    fn agree_on_scores(&mut self, key: &PodKey, read: &PodRead, expected: &super::Evaluation) {
+    fn agree_on_scores(&mut self, key: &PodKey, pod: &RefPod, expected: &super::Evaluation) {
         let totals = self.fast.totals_for_test(key);
         if node_affinity::narrow(
-            &read.template.shape,
-            read.template.pinned.as_deref(),
+            &pod.template.shape,
+            pod.template.pinned.as_deref(),
             &Config::default(),
         ) == Narrowed::All
         {
@@ -398,8 +446,7 @@ impl Pair {
                 self.fast.delete(Resource::Pods, &key, 0);
             }
             Answer::Confirmed => {
-                self.plain_upsert(&key, &body);
-                self.upsert(Resource::Pods, &key, &body);
+                self.put(&key, &body);
                 self.bodies.push((key, body));
             }
             Answer::Outstanding => {
@@ -410,6 +457,17 @@ impl Pair {
     }
 }
 
+fn ref_pod(key: &PodKey, body: &Value) -> RefPod {
+    let read = PodRead::parse(&key.namespace, &key.name, body.to_string().as_bytes()).unwrap();
+    RefPod {
+        template: read.template,
+        node: (!read.node_name.is_empty()).then(|| read.node_name.to_string()),
+        terminating: read.terminating,
+        priority: read.pending.priority,
+        nominated: read.pending.nominated_node.map(String::from),
+    }
+}
+
 impl Scheduler {
     /// The totals that a decision about this pod would be made from, by node name.
     fn totals_for_test(&mut self, key: &PodKey) -> Vec<(String, i64)> {
@@ -417,8 +475,15 @@ impl Scheduler {
         let Some(id) = model.pod(key).map(|pod| pod.template) else {
             return Vec::new();
         };
+        let priority = match &model.pod(key).unwrap().place {
+            Place::Pending(pending) => pending.priority,
+            other => panic!("{other:?} is not to be decided about"),
+        };
         let class = classes.class_of(id, model, config).unwrap();
+        let bars = reservations::bars(key, priority, class, model, config);
+        class.bar(&bars);
         let totals = cycle::totals(class, config).into_iter();
+        class.lift(&bars, &model.nodes, config);
         let mut named: Vec<(String, i64)> = totals
             .map(|(slot, total)| (model.nodes.get(slot).unwrap().name.to_string(), i64::from(total)))
             .collect();

@@ -333,6 +333,131 @@ fn a_nominated_node_is_taken_while_it_is_feasible() {
     assert_eq!(&*cluster.bind("q", 0).node, "b");
 }
 
+fn nominated(cpu: &str, priority: i32, node: &str) -> Value {
+    let mut body = pod(cpu);
+    body["spec"]["priority"] = json!(priority);
+    body["status"]["nominatedNodeName"] = json!(node);
+    body
+}
+
+#[test]
+fn a_node_set_aside_is_out_for_pods_that_are_not_more_important() {
+    let mut cluster = Cluster::with_nodes(&[("a", "1"), ("b", "1")]);
+    cluster.pod("heir", nominated("1", 5, "a"), 0);
+    let of_priority = |priority| {
+        let mut body = pod("1");
+        body["spec"]["priority"] = json!(priority);
+        body
+    };
+    cluster.pod("p", of_priority(5), 0);
+    assert_eq!(&*cluster.bind("p", 0).node, "b");
+    cluster.pod("q", of_priority(5), 0);
+    assert_eq!(
+        cluster.failure("q", 0).message,
+        "0/2 nodes are available: 2 Insufficient cpu."
+    );
+    cluster.pod("r", of_priority(6), 0);
+    assert_eq!(&*cluster.bind("r", 0).node, "a");
+}
+
+#[test]
+fn a_node_set_aside_for_several_goes_to_each_as_long_as_it_lasts() {
+    let mut cluster = Cluster::with_nodes(&[("a", "2"), ("b", "8")]);
+    for name in ["p", "q"] {
+        cluster.pod(name, nominated("1", 0, "a"), 0);
+    }
+    assert_eq!(&*cluster.bind("p", 0).node, "a");
+    assert_eq!(&*cluster.bind("q", 0).node, "a");
+}
+
+#[test]
+fn a_pod_does_not_count_on_the_company_of_a_nominated_one() {
+    let mut cluster = Cluster::with_nodes(&[("a", "4")]);
+    cluster.pod("friend", nominated("1", 5, "a"), 0);
+    let mut body = pod("1");
+    body["metadata"]["labels"] = json!({"app": "b"});
+    body["spec"]["affinity"] = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "a"}}}]}});
+    cluster.pod("p", body, 0);
+    let expected = "0/1 nodes are available: 1 node(s) didn't match pod affinity rules.";
+    assert_eq!(cluster.failure("p", 0).message, expected);
+    cluster.bind("friend", 0);
+    cluster.pod("friend", on(pod("1"), "a"), 5_000);
+    assert_eq!(&*cluster.bind("p", 5_000).node, "a");
+}
+
+#[test]
+fn a_nomination_that_ends_helps_those_that_had_to_heed_it() {
+    let heir = |node: &str| {
+        let mut body = nominated("2", 5, node);
+        body["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
+        body
+    };
+    let ends: [&dyn Fn(&mut Cluster); 4] = [
+        &|cluster| {
+            cluster
+                .0
+                .delete(Resource::Pods, &PodKey::new("ns", "heir"), 5_000)
+        },
+        &|cluster| cluster.pod("heir", heir("elsewhere"), 5_000),
+        &|cluster| cluster.pod("heir", on(heir("a"), "elsewhere"), 5_000),
+        // The node that was set aside for it is too small.
+        &|cluster| assert_eq!(&*cluster.bind("heir", 5_000).node, "b"),
+    ];
+    for end in ends {
+        let mut cluster = Cluster::with_nodes(&[("a", "1")]);
+        let tainted = json!({"taints": [{"key": "k", "effect": "NoSchedule"}]});
+        cluster.node("b", "2", tainted, 0);
+        cluster.pod("heir", heir("a"), 0);
+        cluster.pod("p", pod("1"), 0);
+        cluster.failure("p", 0);
+        let mut above = pod("3");
+        above["spec"]["priority"] = json!(9);
+        cluster.pod("above", above, 0);
+        cluster.failure("above", 0);
+        cluster.queued();
+        end(&mut cluster);
+        assert_eq!(cluster.queued(), [("p".to_owned(), 0)], "and none above it");
+    }
+}
+
+#[test]
+fn a_bound_pod_is_nominated_no_longer_unless_the_binding_fails() {
+    let mut cluster = Cluster::with_nodes(&[("a", "4"), ("b", "1")]);
+    cluster.pod("heir", nominated("4", 0, "a"), 0);
+    let assignment = cluster.bind("heir", 0);
+    cluster.0.delete(Resource::Nodes, &PodKey::new("", "b"), 0);
+    cluster.pod("p", pod("1"), 0);
+    cluster.failure("p", 0);
+    assert!(cluster.0.bind_failed(&assignment, "no", 5_000).is_some());
+    assert_eq!(
+        cluster.failure("p", 5_000).message,
+        "0/1 nodes are available: 1 Insufficient cpu.",
+        "what is set aside counts again"
+    );
+}
+
+#[test]
+fn a_node_must_declare_the_features_that_a_pod_relies_on() {
+    let mut cluster = Cluster::with_nodes(&[("a", "4"), ("b", "1")]);
+    let mut demanding = pod("2");
+    demanding["spec"]["hostNetwork"] = json!(true);
+    demanding["spec"]["hostUsers"] = json!(false);
+    cluster.pod("p", demanding, 0);
+    let expected =
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's required features.";
+    assert_eq!(cluster.failure("p", 0).message, expected);
+    cluster.queued();
+    let mut body = json!({"metadata": {"labels": {"kubernetes.io/hostname": "a"}},
+        "status": {"allocatable": {"cpu": "4", "memory": "7Gi", "pods": "10"}}});
+    cluster.put(Resource::Nodes, "/a", &body, 5_000);
+    assert_eq!(cluster.queued(), [], "features are as they were");
+    body["status"]["declaredFeatures"] = json!(["UserNamespacesHostNetworkSupport"]);
+    cluster.put(Resource::Nodes, "/a", &body, 5_000);
+    assert_eq!(cluster.queued(), [("p".to_owned(), 0)]);
+    assert_eq!(&*cluster.bind("p", 5_000).node, "a");
+}
+
 #[test]
 fn daemon_pods_go_where_they_are_named_to() {
     let mut cluster = Cluster::with_nodes(&[("a", "4"), ("b", "1")]);
