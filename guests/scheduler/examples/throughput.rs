@@ -26,7 +26,7 @@ fn small(_: usize) -> String {
 
 const OWNED: &str = r#""ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web","uid":"u","controller":true}],"#;
 
-const WORKLOADS: [Workload; 10] = [
+const WORKLOADS: [Workload; 11] = [
     Workload {
         name: "plain",
         metadata: nothing,
@@ -88,6 +88,12 @@ const WORKLOADS: [Workload; 10] = [
     Workload {
         name: "all different",
         metadata: nothing,
+        spec: nothing,
+        requests: |n| format!(r#"{{"cpu":"{}m","memory":"{}Ki"}}"#, 50 + n % 97, 1000 + n),
+    },
+    Workload {
+        name: "all different, of a replica set",
+        metadata: |_| OWNED.to_owned(),
         spec: nothing,
         requests: |n| format!(r#"{{"cpu":"{}m","memory":"{}Ki"}}"#, 50 + n % 97, 1000 + n),
     },

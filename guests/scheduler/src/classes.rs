@@ -37,7 +37,7 @@ struct Steady {
 }
 
 /// Nodes that are equal in everything but their base score.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
     /// Group of each slot.
     pub(crate) of: Vec<u32>,
@@ -80,6 +80,15 @@ impl Groups {
         &self.feasible
     }
 
+    fn recount(&mut self, base: &[i32]) {
+        self.feasible.fill(0);
+        for (group, base) in self.of.iter().zip(base) {
+            if let Some(feasible) = self.feasible.get_mut(*group as usize) {
+                *feasible += u32::from(*base != OUT);
+            }
+        }
+    }
+
     fn adjust(&mut self, slot: usize, difference: i32) {
         let group = self.group(slot);
         if let Some(feasible) = self.feasible.get_mut(group) {
@@ -105,7 +114,7 @@ pub(crate) struct Class {
     /// What is judged against a node alone.
     pub(crate) shape: Rc<Shape>,
     topology: Option<TopologyState>,
-    steady: Vec<Steady>,
+    steady: Rc<[Steady]>,
     /// Base score per slot, or [`OUT`].
     pub(crate) base: Vec<i32>,
     /// The groups of nodes.
@@ -117,6 +126,20 @@ pub(crate) struct Class {
 }
 
 impl Class {
+    fn new((shape, question): &ClassKey, model: &mut Model) -> Self {
+        let topology = (!question.is_empty()).then(|| model.topology_state(question.clone(), STATIC_PART));
+        Self {
+            shape: Rc::clone(shape),
+            topology,
+            steady: Rc::default(),
+            base: Vec::new(),
+            groups: Groups::default(),
+            position: None,
+            failure: None,
+            last_used: 0,
+        }
+    }
+
     /// The counts of other pods, if any matter.
     pub(crate) fn topology(&self) -> Option<&TopologyState> {
         self.topology.as_ref()
@@ -165,8 +188,8 @@ impl Class {
             topology.recount(&self.shape, nodes, &model.counters);
         }
         self.groups = Groups::default();
-        self.steady.clear();
         self.base.clear();
+        let mut steadies = Vec::with_capacity(nodes.slots());
         let mut signature = Vec::new();
         for (slot, node) in nodes.iter() {
             let open = node.present
@@ -178,7 +201,7 @@ impl Class {
                 0
             };
             let steady = Steady { open, image_score };
-            self.steady.push(steady);
+            steadies.push(steady);
             self.base.push(base_score(&self.shape, node, steady, config));
             self.sign(slot, model, &mut signature);
             // Neighbours are often alike, and comparing is cheaper than looking up.
@@ -191,6 +214,28 @@ impl Class {
                 self.groups.adjust(slot as usize, 1);
             }
         }
+        self.steady = steadies.into();
+    }
+
+    /// A class that differs in its shape, and there in amounts and ports at most: all that does not depend on
+    /// these is taken over. This class must have caught up with the model.
+    fn sibling(&self, shape: &Rc<Shape>, model: &mut Model, config: &Config) -> Self {
+        let nodes = model.nodes.iter().zip(self.steady.iter());
+        let base = nodes.map(|((_, node), steady)| base_score(shape, node, *steady, config));
+        let mut sibling = Self {
+            shape: Rc::clone(shape),
+            base: base.collect(),
+            topology: None,
+            steady: Rc::clone(&self.steady),
+            groups: self.groups.clone(),
+            position: self.position,
+            failure: None,
+            last_used: 0,
+        };
+        sibling.groups.recount(&sibling.base);
+        let topology = self.topology.as_ref();
+        sibling.topology = topology.map(|topology| topology.share(&mut model.counters));
+        sibling
     }
 
     fn refresh(&mut self, slot: u32, nodes: &Nodes, config: &Config) {
@@ -353,7 +398,7 @@ impl Classes {
         let key = (Rc::clone(&template.shape), Question::of(&template, &asking));
         let class = match self.ids.get(&key) {
             Some(class) => *class,
-            None => self.create(key, model),
+            None => self.create(key, model, config),
         };
         if self.by_template.len() <= id.index() {
             self.by_template.resize(id.index() + 1, None);
@@ -362,19 +407,14 @@ impl Classes {
         Some(class)
     }
 
-    fn create(&mut self, key: ClassKey, model: &mut Model) -> ClassId {
+    fn create(&mut self, key: ClassKey, model: &mut Model, config: &Config) -> ClassId {
         self.make_room(model);
-        let (shape, question) = &key;
-        let topology = (!question.is_empty()).then(|| model.topology_state(question.clone(), STATIC_PART));
-        let class = Class {
-            shape: Rc::clone(shape),
-            topology,
-            steady: Vec::new(),
-            base: Vec::new(),
-            groups: Groups::default(),
-            position: None,
-            failure: None,
-            last_used: 0,
+        let class = match self.like(&key) {
+            Some(other) => {
+                other.catch_up(model, config);
+                other.sibling(&key.0, model, config)
+            }
+            None => Class::new(&key, model),
         };
         let at = self.entries.iter().position(Option::is_none).unwrap_or_else(|| {
             self.entries.push(None);
@@ -383,6 +423,13 @@ impl Classes {
         self.entries[at] = Some((key.clone(), class));
         self.ids.insert(key, ClassId(at));
         ClassId(at)
+    }
+
+    /// A class that has most in common with a new one.
+    fn like(&mut self, (shape, question): &ClassKey) -> Option<&mut Class> {
+        let mut classes = self.entries.iter_mut().flatten();
+        let like = classes.find(|((_, known), class)| class.shape.chooses_like(shape) && known == question);
+        like.map(|(_, class)| class)
     }
 
     fn make_room(&mut self, model: &mut Model) {

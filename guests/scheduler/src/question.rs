@@ -188,7 +188,7 @@ impl Question {
 }
 
 /// What the count of a term decides.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Role {
     /// A spread constraint that filters, and whether it counts the pod itself.
     HardSpread(SpreadConstraint, bool),

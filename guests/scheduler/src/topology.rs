@@ -18,7 +18,7 @@ use crate::plugins::{Plugin, inter_pod_affinity, pod_topology_spread};
 use crate::question::{Question, Role};
 
 /// A count per domain.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Term {
     role: Role,
     key: usize,
@@ -34,7 +34,7 @@ struct Term {
     offset: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Key {
     name: Box<str>,
     offset: usize,
@@ -125,6 +125,18 @@ impl TopologyState {
         }
         state.lay_out(offset);
         state
+    }
+
+    /// The same counts once more, for another class with the same question.
+    pub(crate) fn share(&self, counters: &mut Counters) -> Self {
+        for term in &self.terms {
+            counters.retain(term.counter);
+        }
+        Self {
+            question: self.question.clone(),
+            keys: self.keys.clone(),
+            terms: self.terms.clone(),
+        }
     }
 
     /// Gives the counters back.

@@ -152,11 +152,9 @@ impl Counters {
         pods: impl Iterator<Item = Occupant<'a>>,
         namespaces: &Namespaces,
     ) -> CounterId {
-        if let Some(id) = self.ids.get(&key) {
-            if let Some(Some(counter)) = self.entries.get_mut(id.0) {
-                counter.users += 1;
-            }
-            return *id;
+        if let Some(id) = self.ids.get(&key).copied() {
+            self.retain(id);
+            return id;
         }
         let mut counter = Counter {
             key: key.clone(),
@@ -178,6 +176,13 @@ impl Counters {
         self.entries[at] = Some(counter);
         self.ids.insert(key, CounterId(at));
         CounterId(at)
+    }
+
+    /// One user more.
+    pub(crate) fn retain(&mut self, id: CounterId) {
+        if let Some(Some(counter)) = self.entries.get_mut(id.0) {
+            counter.users += 1;
+        }
     }
 
     /// One user less; without users a counter is dropped.

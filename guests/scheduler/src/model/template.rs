@@ -80,6 +80,33 @@ pub(crate) struct Shape {
     pub(crate) containers: usize,
 }
 
+impl Shape {
+    /// Whether the two differ in amounts and ports at most, which is to say in what a node's pods can deny them:
+    /// everything else about a node is judged and scored alike.
+    pub(crate) fn chooses_like(&self, other: &Self) -> bool {
+        let Self {
+            requests: _,
+            nonzero_cpu: _,
+            nonzero_memory: _,
+            host_ports: _,
+            node_selector,
+            required_terms,
+            preferred_terms,
+            tolerations,
+            images,
+            required_features,
+            containers,
+        } = self;
+        *node_selector == other.node_selector
+            && *required_terms == other.required_terms
+            && *preferred_terms == other.preferred_terms
+            && *tolerations == other.tolerations
+            && *images == other.images
+            && *required_features == other.required_features
+            && *containers == other.containers
+    }
+}
+
 /// What a spread constraint does with a node that breaks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum WhenUnsatisfiable {
