@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// A crate, and what it must not reach by any normal dependency.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
     (
         "windlass-core",
         &["kube", "wasmtime", "hyper", "windlass-cluster", "windlass-engine"],
@@ -40,6 +40,31 @@ const FORBIDDEN: [(&str, &[&str]); 6] = [
             "windlass-apiserver",
             "windlass-engine",
             "windlass-manager",
+        ],
+    ),
+    (
+        "windlass-telemetry",
+        &[
+            "kube",
+            "wasmtime",
+            "windlass-cluster",
+            "windlass-engine",
+            "windlass-manager",
+        ],
+    ),
+    (
+        "windlass-registry",
+        &[
+            "kube",
+            "wasmtime",
+            "aws-lc-rs",
+            "openssl",
+            "windlass-core",
+            "windlass-cluster",
+            "windlass-engine",
+            "windlass-manager",
+            "windlass-apiserver",
+            "windlass-kubelet",
         ],
     ),
 ];
