@@ -1,0 +1,7 @@
+//! The crate from outside: over real connections, in a real browser, with a real
+//! Prometheus.
+
+mod endpoints;
+mod exposition;
+mod fake;
+mod http;
