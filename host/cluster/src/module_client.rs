@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -16,7 +17,7 @@ use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::gate::{Write, WriteEffect};
-use windlass_core::key::ObjectKey;
+use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::permission::Grants;
 use windlass_core::seams::{
     ApiRequest, ApiVerb, DeleteOptions, ListOptions, ObjectWriter, PropagationPolicy, SyncId,
@@ -43,9 +44,12 @@ pub struct ModuleClientConfig {
     pub impersonate: Option<String>,
 }
 
-/// Told of each successful write of a module, before its caller gets the answer.
+/// Told of each successful write of a module, before its caller gets the answer. Must not block.
 pub trait WriteObserver: Send + Sync {
-    /// Must not block.
+    /// The version that the caches show of an object, 0 for none. Asked before a call
+    /// whose answer will not say which version it led to.
+    fn shown_revision(&self, resource: &Resource, key: &ObjectKey) -> u64;
+    /// A write succeeded.
     fn wrote(&self, sync: SyncId, write: Write);
 }
 
@@ -58,7 +62,7 @@ pub struct ModuleClient {
 struct Inner {
     client: ApiClient,
     module: SmolStr,
-    grants: Grants,
+    grants: ArcSwap<Grants>,
     bucket: TokenBucket,
     in_flight: Semaphore,
     user_agent: HeaderValue,
@@ -100,7 +104,7 @@ impl ModuleClient {
             .transpose()?;
         let inner = Inner {
             client,
-            grants: config.grants,
+            grants: ArcSwap::from_pointee(config.grants),
             bucket: TokenBucket::new(config.qps, config.burst),
             in_flight: Semaphore::new(config.max_in_flight.max(1)),
             user_agent,
@@ -111,6 +115,11 @@ impl ModuleClient {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Replaces what the module may do, for every call from now on.
+    pub fn set_grants(&self, grants: Grants) {
+        self.inner.grants.store(Arc::new(grants));
     }
 }
 
@@ -127,9 +136,15 @@ impl Inner {
         let http_request = self.build(&request)?;
         let _permit = self.in_flight.acquire().await;
         self.bucket.take().await;
+        let shown = match &self.observer {
+            Some(observer) if !request.subresource.is_empty() => {
+                observer.shown_revision(&request.resource, &request.key)
+            }
+            _ => 0,
+        };
         let answer = self.client.request(http_request).await?;
         if let Some(observer) = &self.observer {
-            if let Some(write) = write_of(&request, &answer) {
+            if let Some(write) = write_of(&request, &answer, shown) {
                 observer.wrote(sync, write);
             }
         }
@@ -140,6 +155,7 @@ impl Inner {
         let (verb, resource) = (request.verb.name(), &request.resource);
         if self
             .grants
+            .load()
             .allow(verb, &resource.group, &resource.plural, &request.subresource)
         {
             return Ok(());
@@ -286,9 +302,9 @@ struct AnswerDetails {
     uid: SmolStr,
 }
 
-/// What a successful call wrote; nothing for reads, and for writes whose answer does not
-/// say which version they led to, such as `binding`.
-fn write_of(request: &ApiRequest, answer: &[u8]) -> Option<Write> {
+/// What a successful call wrote; nothing for reads. `shown` is the version that the caches
+/// showed before, for writes whose answer does not say which version they led to.
+fn write_of(request: &ApiRequest, answer: &[u8], shown: u64) -> Option<Write> {
     if matches!(request.verb, ApiVerb::Get | ApiVerb::List(_)) {
         return None;
     }
@@ -309,7 +325,12 @@ fn write_of(request: &ApiRequest, answer: &[u8]) -> Option<Write> {
         });
     }
     if is_status {
-        return None;
+        return Some(Write {
+            resource,
+            key: request.key.clone(),
+            uid: SmolStr::default(),
+            effect: WriteEffect::Changed { from: shown },
+        });
     }
     let AnswerMetadata {
         name,

@@ -47,6 +47,22 @@ pub struct EventRecorder {
     stop: CancellationToken,
 }
 
+/// Makes a recorder's sinks. Cheap to clone; events that come after the recorder has shut
+/// down are dropped.
+#[derive(Clone)]
+pub struct EventSinks(Arc<Queues>);
+
+impl EventSinks {
+    /// Where a controller records its events.
+    #[must_use]
+    pub fn of(&self, controller: &str) -> Arc<dyn EventSink> {
+        Arc::new(Source {
+            name: controller.into(),
+            queues: Arc::clone(&self.0),
+        })
+    }
+}
+
 struct Queues {
     senders: Vec<mpsc::Sender<Recorded>>,
     dropped: AtomicU64,
@@ -95,10 +111,13 @@ impl EventRecorder {
     /// Where a controller records its events.
     #[must_use]
     pub fn sink(&self, controller: &str) -> Arc<dyn EventSink> {
-        Arc::new(Source {
-            name: controller.into(),
-            queues: Arc::clone(&self.queues),
-        })
+        self.sinks().of(controller)
+    }
+
+    /// Makes sinks for controllers that come later.
+    #[must_use]
+    pub fn sinks(&self) -> EventSinks {
+        EventSinks(Arc::clone(&self.queues))
     }
 
     /// How many events were dropped because too many were waiting.

@@ -34,6 +34,11 @@ pub enum WriteEffect {
     },
     /// The object was deleted, or began to be, without the server telling a version.
     Deleted,
+    /// The object was changed without the server telling a version, as by `binding`.
+    Changed {
+        /// The version that the cache showed before the call; 0 if it showed none.
+        from: u64,
+    },
 }
 
 /// One write that succeeded.
@@ -190,6 +195,25 @@ impl Gate {
         });
     }
 
+    /// Waits until the caches show what the syncs of *all* keys wrote, or it has expired.
+    pub async fn settled(&self, progress: &dyn CacheProgress, progressed: &mut watch::Receiver<u64>) {
+        /// Expiry is looked at this often even if no cache moves.
+        const PERIOD: Duration = Duration::from_secs(5);
+        loop {
+            progressed.borrow_and_update();
+            self.sweep(progress, tokio::time::Instant::now().into_std());
+            if self.is_empty() {
+                return;
+            }
+            let _ = tokio::time::timeout(PERIOD, async {
+                if progressed.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+            .await;
+        }
+    }
+
     /// How many writes of `key` the caches were not seen to show yet.
     #[must_use]
     pub fn pending(&self, key: &ObjectKey) -> usize {
@@ -228,6 +252,9 @@ fn is_shown(write: &Write, progress: &dyn CacheProgress) -> bool {
             observed >= stored || matches!(shown(), Presence::Present { revision, .. } if revision >= stored)
         }
         WriteEffect::Deleted => !matches!(shown(), Presence::Present { deleting: false, .. }),
+        WriteEffect::Changed { from } => {
+            !matches!(shown(), Presence::Present { revision, .. } if revision <= from)
+        }
     }
 }
 

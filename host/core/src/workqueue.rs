@@ -129,6 +129,11 @@ impl<K: Clone + Eq + Hash> Workqueue<K> {
         Ok(())
     }
 
+    /// Changes [`QueueConfig::limit`]. What is in the queue stays.
+    pub fn set_limit(&self, limit: Option<usize>) {
+        self.lock().set_limit(limit);
+    }
+
     /// Adds a key after a delay. A key in processing keeps the priority it was taken with.
     pub fn add_after(&self, key: K, after: Duration) {
         let wake = self.lock().add_after(key, after, now());

@@ -19,7 +19,7 @@ pub const API_VERSION: &str = "windlass.dev/v1alpha1";
 pub const KIND: &str = "HostConfiguration";
 
 /// A host's configuration file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostConfiguration {
     /// Must be [`API_VERSION`].
@@ -32,7 +32,7 @@ pub struct HostConfiguration {
 }
 
 /// One module: a guest and what it gets.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModuleEntry {
     /// Names the module in logs, status and metrics.
@@ -176,6 +176,12 @@ impl ModuleEntry {
             workers: None,
             limits: LimitsEntry::default(),
         }
+    }
+
+    /// Whether it is granted whatever its guest's manifest declares.
+    #[must_use]
+    pub fn grants_declared(&self) -> bool {
+        self.grant_declared.unwrap_or(self.source.stock.is_some())
     }
 
     fn validate(&self, at: &str) -> Result<(), ConfigError> {

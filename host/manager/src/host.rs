@@ -1,29 +1,36 @@
-//! All modules of a host, started and stopped in order.
+//! All modules of a host, started, changed and stopped in order.
 //!
 //! [`Platform`] is what everything of one process shares at one API server: the client,
-//! discovery, the shared informers, the event recorder. [`Host`] runs the modules on it.
+//! discovery, the shared informers, the event recorder. [`Host`] runs the modules on it
+//! and follows what the configuration says.
 //! Start: platform, then the modules, each of which waits for its caches. Stop, in
 //! reverse: the modules drain within the grace period, then the recorder flushes, then
 //! the informers end. Every task is owned and awaited here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use smol_str::SmolStr;
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::discovery::DiscoveryCache;
-use windlass_cluster::recorder::EventRecorder;
+use windlass_cluster::recorder::{EventRecorder, EventSinks};
 use windlass_cluster::reflector::ReflectorConfig;
 use windlass_cluster::registry::InformerRegistry;
 use windlass_core::api_error::ApiError;
+use windlass_core::seams::Discovery;
+use windlass_core::workqueue::Workqueue;
 
 use crate::calls::CallTap;
+use crate::config::ModuleEntry;
 use crate::controller::Controller;
+use crate::loader::{Loader, Workshop};
 use crate::module::Module;
-use crate::supervisor::{ModuleState, SetupError, Supervisor, Surroundings};
+use crate::supervisor::{Command, ModuleState, ModuleStatus, Supervisor};
 
 /// Why a host could not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +38,6 @@ pub enum HostError {
     /// Discovery did not answer.
     #[error("cannot discover the API server's resources: {0}")]
     Discovery(#[from] ApiError),
-    /// A module cannot be set up.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// A supervisor ended without being told to.
-    #[error("the supervisor of a module ended unexpectedly: {0}")]
-    Lost(String),
 }
 
 /// One module as others see it.
@@ -47,15 +48,16 @@ pub struct ModuleHandle {
     /// Its queue and counters.
     pub controller: Arc<Controller>,
     /// Where it stands.
-    pub state: watch::Receiver<ModuleState>,
-    restart: Arc<Notify>,
+    pub status: watch::Receiver<ModuleStatus>,
+    commands: mpsc::UnboundedSender<Command>,
 }
 
 impl ModuleHandle {
     /// Ends the module's instance at once, whatever it is doing, and lets its supervisor
     /// start another, as after a trap.
     pub fn restart(&self) {
-        self.restart.notify_one();
+        // A supervisor that is gone has nothing to restart.
+        drop(self.commands.send(Command::Restart));
     }
 }
 
@@ -98,83 +100,185 @@ impl Platform {
     }
 }
 
+/// What a module is given by the host.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) client: ApiClient,
+    pub(crate) informers: InformerRegistry,
+    pub(crate) discovery: Arc<dyn Discovery>,
+    pub(crate) events: EventSinks,
+    pub(crate) tap: Option<Arc<dyn CallTap>>,
+}
+
+/// How a host runs its modules.
+pub struct HostOptions {
+    /// Loads them.
+    pub workshop: Workshop,
+    /// What each gets for its last syncs when it stops or is replaced.
+    pub grace: Duration,
+    /// Told of every call of every module.
+    pub tap: Option<Arc<dyn CallTap>>,
+}
+
 /// A running host. Dropping it aborts everything; [`Host::stop`] ends it in order.
 pub struct Host {
-    modules: Vec<ModuleHandle>,
-    supervisors: JoinSet<Result<(), SetupError>>,
+    surroundings: Surroundings,
+    workshop: Workshop,
+    grace: Duration,
+    modules: BTreeMap<SmolStr, Hosted>,
+    /// Modules that were removed and drain.
+    leaving: Vec<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
+/// One module's tasks.
+struct Hosted {
+    handle: ModuleHandle,
+    entry: watch::Sender<Arc<ModuleEntry>>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
 impl Host {
-    /// Starts every module. `grace` is what each gets for its last syncs when stopping.
-    ///
-    /// # Errors
-    /// When a module cannot be set up; nothing is left running then.
-    pub fn start(
-        platform: &Platform,
-        modules: Vec<Module>,
-        grace: Duration,
-        tap: Option<Arc<dyn CallTap>>,
-    ) -> Result<Self, HostError> {
-        let surroundings = Surroundings {
-            client: platform.client.clone(),
-            informers: platform.informers.clone(),
-            discovery: platform.discovery.clone(),
-            tap,
-        };
+    /// Starts modules that are loaded already.
+    #[must_use]
+    pub fn start(platform: &Platform, options: HostOptions, modules: Vec<Module>) -> Self {
         let mut host = Self {
-            modules: Vec::new(),
-            supervisors: JoinSet::new(),
+            surroundings: Surroundings {
+                client: platform.client.clone(),
+                informers: platform.informers.clone(),
+                discovery: platform.discovery.clone(),
+                events: platform.recorder.sinks(),
+                tap: options.tap,
+            },
+            workshop: options.workshop,
+            grace: options.grace,
+            modules: BTreeMap::new(),
+            leaving: Vec::new(),
             stop: CancellationToken::new(),
         };
         for module in modules {
-            let events = platform.recorder.sink(&module.guest.manifest.name);
-            let supervisor = Supervisor::new(module, &surroundings, events)?;
-            let controller = supervisor.controller();
-            host.modules.push(ModuleHandle {
-                name: controller.name.clone(),
-                controller,
-                state: supervisor.state(),
-                restart: supervisor.restart(),
-            });
-            host.supervisors.spawn(supervisor.run(grace, host.stop.clone()));
+            host.add(Arc::clone(&module.entry), Some(module), None);
         }
-        Ok(host)
+        host
     }
 
-    /// Its modules.
+    /// Runs exactly these modules from now on: adds, changes and removes what differs.
+    /// Returns at once; what was removed drains beside the rest, and what is new begins
+    /// only after that, because it may be the same controller under another name.
+    pub fn apply(&mut self, entries: Vec<ModuleEntry>) {
+        let wanted: BTreeMap<SmolStr, Arc<ModuleEntry>> = entries
+            .into_iter()
+            .map(|entry| (entry.name.clone(), Arc::new(entry)))
+            .collect();
+        self.leaving.retain(|task| !task.is_finished());
+        let removed: Vec<SmolStr> = self
+            .modules
+            .keys()
+            .filter(|name| !wanted.contains_key(*name))
+            .cloned()
+            .collect();
+        for name in removed {
+            self.remove(&name);
+        }
+        let drained = self.drained();
+        for (name, entry) in wanted {
+            match self.modules.get(&name) {
+                Some(hosted) => {
+                    hosted.entry.send_if_modified(|present| {
+                        let changed = **present != *entry;
+                        if changed {
+                            *present = entry;
+                        }
+                        changed
+                    });
+                }
+                None => self.add(entry, None, drained.clone()),
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(hosted) = self.modules.remove(name) {
+            tracing::info!(controller = %name, "module removed");
+            hosted.stop.cancel();
+            self.leaving.push(hosted.task);
+        }
+    }
+
+    /// Cancelled once everything that leaves now has left; nothing if nothing does.
+    fn drained(&mut self) -> Option<CancellationToken> {
+        if self.leaving.is_empty() {
+            return None;
+        }
+        let drained = CancellationToken::new();
+        let (leaving, done) = (std::mem::take(&mut self.leaving), drained.clone());
+        self.leaving.push(tokio::spawn(async move {
+            join_all(leaving).await;
+            done.cancel();
+        }));
+        Some(drained)
+    }
+
+    fn add(&mut self, entry: Arc<ModuleEntry>, ready: Option<Module>, after: Option<CancellationToken>) {
+        let name = entry.name.clone();
+        let controller = Arc::new(Controller::new(name.clone(), Workqueue::default()));
+        let supervisor = Supervisor::new(Arc::clone(&controller), self.surroundings.clone(), self.grace);
+        let (commands, told) = mpsc::unbounded_channel();
+        let handle = ModuleHandle {
+            name: name.clone(),
+            controller,
+            status: supervisor.status(),
+            commands: commands.clone(),
+        };
+        let (entry, followed) = watch::channel(entry);
+        let loader = Loader::new(self.workshop.clone(), commands, ready);
+        let stop = self.stop.child_token();
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            if let Some(after) = after {
+                after.cancelled().await;
+            }
+            tokio::join!(
+                loader.run(followed, stopped.clone()),
+                supervisor.run(told, stopped)
+            );
+        });
+        let hosted = Hosted {
+            handle,
+            entry,
+            stop,
+            task,
+        };
+        self.modules.insert(name, hosted);
+    }
+
+    /// Its modules, by name.
     #[must_use]
-    pub fn modules(&self) -> &[ModuleHandle] {
-        &self.modules
+    pub fn modules(&self) -> Vec<ModuleHandle> {
+        self.modules
+            .values()
+            .map(|hosted| hosted.handle.clone())
+            .collect()
     }
 
     /// Waits until every module serves.
-    pub async fn wait_until_running(&mut self) {
-        for module in &mut self.modules {
-            // An error means that the supervisor has ended; `watch` reports that.
-            let _ = module
-                .state
-                .wait_for(|state| *state == ModuleState::Running)
-                .await;
-        }
-    }
-
-    /// Waits for a module's supervisor to end by itself, which is never in order.
-    pub async fn failed(&mut self) -> HostError {
-        match self.supervisors.join_next().await {
-            Some(Ok(Err(error))) => error.into(),
-            Some(Ok(Ok(()))) => HostError::Lost("it stopped".to_owned()),
-            Some(Err(error)) => HostError::Lost(error.to_string()),
-            None => std::future::pending().await,
+    pub async fn wait_until_running(&self) {
+        for mut module in self.modules() {
+            let running = |status: &ModuleStatus| status.state == ModuleState::Running;
+            // An error means that the supervisor has ended, and with it the wait.
+            let _ = module.status.wait_for(running).await;
         }
     }
 
     /// Lets every module drain and stop.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        while let Some(ended) = self.supervisors.join_next().await {
+        let modules = std::mem::take(&mut self.modules);
+        let tasks = modules.into_values().map(|hosted| hosted.task);
+        for ended in join_all(tasks.chain(std::mem::take(&mut self.leaving))).await {
             if let Err(error) = ended {
-                tracing::error!(%error, "supervisor ended badly");
+                tracing::error!(%error, "a module ended badly");
             }
         }
     }

@@ -1,16 +1,26 @@
-//! Modules as the operator sees them: configuration, permissions, supervision.
+//! Modules as the operator sees them: configuration, permissions, supervision, reload.
 //!
-//! - [`config`] reads a `HostConfiguration`;
-//! - [`module`] turns an entry into a loaded guest with its grants and budgets;
-//! - [`controller`] is the loop between one guest instance, its caches and its queue;
-//! - [`supervisor`] keeps one module's instance alive;
+//! - [`config`] reads a `HostConfiguration`, [`config_file`] a file of one;
+//! - [`sources`] fetches components and tells when they change ([`folder`]: files);
+//! - [`loader`] brings a module from its entry to a loaded guest, each time one changes;
+//! - [`module`] is a loaded guest with its grants and budgets;
+//! - [`supervisor`] keeps one module at work and replaces its versions;
+//! - [`run`] is the loop between one guest instance, its caches and its queue;
+//! - [`controller`] is what outlives the instances, [`suspects`] the keys that end them;
 //! - [`calls`] sees a module's API calls to their end;
-//! - [`host`] starts and stops all of them, in order.
+//! - [`host`] starts, changes and stops all of them, in order.
 
 pub mod calls;
 pub mod config;
+pub mod config_file;
 pub mod controller;
+pub mod folder;
 pub mod host;
+pub mod loader;
 pub mod module;
 pub mod permissions;
+pub mod run;
+pub mod sources;
 pub mod supervisor;
+pub mod suspects;
+mod version;

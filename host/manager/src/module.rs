@@ -1,17 +1,21 @@
 //! One module as the host sees it: a loaded guest with what it was granted, resolved
 //! from its configuration entry.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
+use windlass_core::manifest::Manifest;
 use windlass_core::permission::Grants;
+use windlass_core::selector::{Selector, SelectorError};
 use windlass_engine::engine::Engine;
 use windlass_engine::limits::Limits;
 use windlass_engine::load::{LoadError, LoadedGuest};
 
 use crate::config::{LimitsEntry, ModuleEntry};
 use crate::permissions;
+use crate::sources::Artifact;
 
 /// Calls to the API server that one module may have in flight.
 const MAX_CALLS_IN_FLIGHT: usize = 512;
@@ -21,6 +25,10 @@ const MAX_CALLS_IN_FLIGHT: usize = 512;
 pub struct Module {
     /// Its name.
     pub name: SmolStr,
+    /// The configuration it was made from.
+    pub entry: Arc<ModuleEntry>,
+    /// Where its component came from, for people.
+    pub origin: String,
     /// Its guest.
     pub guest: LoadedGuest,
     /// Its configuration, JSON.
@@ -54,6 +62,16 @@ pub enum ModuleError {
         /// What is wrong.
         source: LoadError,
     },
+    /// A watch of it cannot be served.
+    #[error("module {module}: label selector of watch {watch}: {source}")]
+    Selector {
+        /// The module.
+        module: SmolStr,
+        /// Position in the manifest.
+        watch: usize,
+        /// What is wrong with it.
+        source: SelectorError,
+    },
     /// It needs more than it was granted.
     #[error(
         "module {module}: its guest declares permissions that the configuration does not grant; add to its \
@@ -69,31 +87,29 @@ pub enum ModuleError {
 
 impl Module {
     /// Loads a module's component and holds its declared needs against its grants.
-    /// `origin` names the bytes in errors. `is_stock` decides whether declared
-    /// permissions are granted when the entry does not say.
     ///
     /// # Errors
     /// See [`ModuleError`].
     pub async fn load(
         engine: &Engine,
-        entry: &ModuleEntry,
-        origin: String,
-        bytes: Bytes,
-        is_stock: bool,
+        entry: &Arc<ModuleEntry>,
+        artifact: Artifact,
     ) -> Result<Self, ModuleError> {
         let limits = limits(&entry.limits);
         let config = Bytes::from(entry.config.to_string());
+        let Artifact { bytes, origin } = artifact;
         let guest = engine
             .load(&entry.name, bytes, config.clone(), &limits)
             .await
             .map_err(|source| ModuleError::Load {
                 module: entry.name.clone(),
-                origin,
+                origin: origin.clone(),
                 source,
             })?;
+        check_selectors(&entry.name, &guest.manifest)?;
         let required = permissions::required(&guest.manifest);
         let mut grants = Grants(entry.permissions.clone());
-        if entry.grant_declared.unwrap_or(is_stock) {
+        if entry.grants_declared() {
             grants.0.extend(required.iter().cloned());
         }
         let missing = permissions::missing(&required, &grants);
@@ -111,6 +127,8 @@ impl Module {
         let declared = guest.manifest.workers;
         Ok(Self {
             name: entry.name.clone(),
+            entry: Arc::clone(entry),
+            origin,
             config,
             grants,
             workers: entry.workers.map_or(declared, |workers| workers.min(declared)) as usize,
@@ -128,6 +146,17 @@ impl Module {
     pub fn start_timeout(&self) -> Duration {
         self.limits.start_timeout
     }
+}
+
+fn check_selectors(module: &SmolStr, manifest: &Manifest) -> Result<(), ModuleError> {
+    for (watch, spec) in manifest.watches.iter().enumerate() {
+        Selector::parse(&spec.label_selector).map_err(|source| ModuleError::Selector {
+            module: module.clone(),
+            watch,
+            source,
+        })?;
+    }
+    Ok(())
 }
 
 fn limits(entry: &LimitsEntry) -> Limits {

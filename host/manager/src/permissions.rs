@@ -12,14 +12,17 @@ const EVENT_VERBS: [&str; 2] = ["create", "patch"];
 /// Everything a guest needs: reading what it watches, what it declares, and events.
 #[must_use]
 pub fn required(manifest: &Manifest) -> Vec<PermissionRule> {
-    let mut rules: Vec<PermissionRule> = manifest
-        .watches
-        .iter()
-        .map(|watch| reading(&watch.target))
-        .collect();
+    let mut rules = reading(manifest);
     rules.extend(manifest.permissions.iter().cloned());
     rules.push(rule(&["", "events.k8s.io"], &["events"], &EVENT_VERBS));
     merge(rules)
+}
+
+/// What its watches need.
+#[must_use]
+pub fn reading(manifest: &Manifest) -> Vec<PermissionRule> {
+    let targets = manifest.watches.iter().map(|watch| &watch.target);
+    targets.map(reading_target).collect()
 }
 
 /// What is required and not granted; empty when the module may start.
@@ -77,7 +80,7 @@ pub fn cluster_role(name: &str, rules: &[PermissionRule]) -> String {
     text
 }
 
-fn reading(target: &WatchTarget) -> PermissionRule {
+fn reading_target(target: &WatchTarget) -> PermissionRule {
     match target {
         WatchTarget::One(resource) => rule(&[&resource.group], &[&resource.plural], &WATCH_VERBS),
         WatchTarget::Discovered { .. } => rule(&["*"], &["*"], &WATCH_VERBS),

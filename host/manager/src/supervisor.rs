@@ -1,35 +1,40 @@
-//! Keeps one module running: subscribes, instantiates, runs the loop, and after a failure
-//! starts over with a back-off.
+//! Keeps one module at work: starts it, starts it again after a failure with a back-off,
+//! and replaces one version by another while it serves.
 //!
-//! Promises: a failure costs one instance; the queue and its keys outlive it; a new
-//! instance sees the whole present content again before its first sync.
+//! At most one version *serves*. A version that is to take over, the *candidate*, fills
+//! its caches and starts beside it; only when it could serve does it get the word, and the
+//! one before takes no more keys. A candidate that fails changes nothing. Both work from
+//! the same queue, which never hands out a key that is being synced, so the swap happens
+//! between two syncs of each key. A guest with an observer keeps a model of its own that
+//! may hold what it has not written yet; such a module lets go completely before the next
+//! version begins, and that one first learns of everything that was written.
+//!
+//! Promises: a failure costs one instance; the queue and its keys outlive it; each new
+//! instance sees the whole present content, and syncs every key of it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-use smol_str::SmolStr;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use windlass_cluster::client::ApiClient;
-use windlass_cluster::module_client::{ModuleClient, ModuleClientConfig, ModuleClientError, WriteObserver};
-use windlass_cluster::registry::{InformerRegistry, SubscribeError};
 use windlass_cluster::subscription::Subscription;
-use windlass_core::gate::{Gate, Write};
 use windlass_core::outcome::GuestFailure;
+use windlass_core::permission::Grants;
 use windlass_core::rate_limiter::{Backoff, BackoffConfig};
-use windlass_core::seams::{DeltaBatch, Discovery, EventSink, Services, SyncId};
-use windlass_core::workqueue::{QueueConfig, Workqueue};
 
-use crate::calls::{CallTap, Calls};
-use crate::controller::{Caches, Controller, DeltaSource, LoopEnd, Timing};
+use crate::controller::Controller;
+use crate::host::Surroundings;
 use crate::module::Module;
+use crate::permissions;
+use crate::run::{LoopEnd, Orders};
+use crate::version::{Ended, Version};
 
 /// Where a module stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModuleState {
-    /// Instantiated, or about to be; its caches are filling.
+    /// Its component is being loaded, or its caches are filling.
     Starting,
     /// Serving.
     Running,
@@ -40,231 +45,446 @@ pub enum ModuleState {
         /// How long from the failure.
         delay: Duration,
     },
+    /// Nothing of it can run until something about it changes.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Its configuration says that it does not run.
+    Disabled,
     /// Told to stop, and stopped.
     Stopped,
 }
 
-/// What a module is given by the host.
-#[derive(Clone)]
-pub struct Surroundings {
-    /// The API server.
-    pub client: ApiClient,
-    /// Shared informers.
-    pub informers: InformerRegistry,
-    /// Kinds to resources.
-    pub discovery: Arc<dyn Discovery>,
-    /// Told of every call of every module.
-    pub tap: Option<Arc<dyn CallTap>>,
+impl ModuleState {
+    /// A constant name for status and metrics.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::BackOff { .. } => "BackOff",
+            Self::Failed { .. } => "Failed",
+            Self::Disabled => "Disabled",
+            Self::Stopped => "Stopped",
+        }
+    }
+}
+
+/// How the latest attempt to change a module ended.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// Nothing: it took over. Otherwise why it did not.
+    pub rejected: Option<String>,
+    /// The component's digest, if it got that far.
+    pub digest: Option<String>,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// A module as its supervisor sees it.
+#[derive(Clone, Debug)]
+pub struct ModuleStatus {
+    /// Where it stands.
+    pub state: ModuleState,
+    /// Since when.
+    pub since: SystemTime,
+    /// The version that serves, or served last.
+    pub serving: Option<Arc<Module>>,
+    /// The latest change.
+    pub reload: Option<Reload>,
+    /// Changes that took over.
+    pub reloads_applied: u64,
+    /// Changes that were rejected.
+    pub reloads_rejected: u64,
+}
+
+/// What a supervisor is told.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Run this version, in place of any other.
+    Run(Arc<Module>),
+    /// A version was asked for that cannot run.
+    Reject { digest: Option<String>, reason: String },
+    /// What the configuration grants from now on, declared needs included or not.
+    Restrict { grants: Grants, declared: bool },
+    /// Run nothing.
+    Disable,
+    /// Drop the running instance as it stands, as a trap would.
+    Restart,
+}
+
+/// A version with a run of its own.
+struct Slot {
+    version: Arc<Version>,
+    orders: Orders,
+    kill: CancellationToken,
+    ready: oneshot::Receiver<()>,
+    task: JoinHandle<Ended>,
 }
 
 /// A module under supervision.
-pub struct Supervisor {
-    module: Module,
+pub(crate) struct Supervisor {
     controller: Arc<Controller>,
-    informers: InformerRegistry,
-    services: ServicesTemplate,
-    state: watch::Sender<ModuleState>,
-    restart: Arc<Notify>,
+    surroundings: Surroundings,
+    grace: Duration,
+    status: watch::Sender<ModuleStatus>,
+    serving: Option<Slot>,
+    candidate: Option<Slot>,
+    retiring: JoinSet<()>,
+    /// The version that served last.
+    last_good: Option<Arc<Module>>,
+    backoff: Backoff,
+    /// What to start after a failure, and when.
+    retry: Option<(tokio::time::Instant, Arc<Module>)>,
+    /// Of the last instance, until the next has one.
+    subscription: Option<Subscription>,
 }
 
-/// Everything of [`Services`] but the reader, which changes with the subscription.
-struct ServicesTemplate {
-    calls: Calls,
-    events: Arc<dyn EventSink>,
-    discovery: Arc<dyn Discovery>,
-    config: Bytes,
-}
-
-/// A module cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// Its client cannot be made.
-    #[error(transparent)]
-    Client(#[from] ModuleClientError),
-    /// Its watches cannot be served.
-    #[error("module {module}: {source}")]
-    Watches {
-        /// The module.
-        module: SmolStr,
-        /// Why.
-        source: SubscribeError,
-    },
+enum Event {
+    Stop,
+    Command(Command),
+    ServingEnded(Ended),
+    CandidateReady,
+    CandidateEnded(Ended),
+    Retry,
 }
 
 impl Supervisor {
-    /// Sets a module up without starting it.
-    ///
-    /// # Errors
-    /// See [`SetupError`].
-    pub fn new(
-        module: Module,
-        surroundings: &Surroundings,
-        events: Arc<dyn EventSink>,
-    ) -> Result<Self, SetupError> {
-        let config = QueueConfig {
-            limit: module.queue_length,
-            ..QueueConfig::default()
-        };
-        let controller = Arc::new(Controller::new(
-            module.name.clone(),
-            Arc::clone(&module.guest.manifest),
-            Workqueue::new(config),
-            Arc::new(Gate::new()),
-            module.workers,
-        ));
-        let observer = Arc::new(Writes(Arc::clone(&controller)));
-        let client_config = ModuleClientConfig {
-            module: module.name.clone(),
-            grants: module.grants.clone(),
-            qps: module.api_qps,
-            burst: module.api_burst,
-            max_in_flight: module.api_in_flight,
-            impersonate: None,
-        };
-        let writer = ModuleClient::new(surroundings.client.clone(), client_config, Some(observer))?;
-        let services = ServicesTemplate {
-            calls: Calls::new(module.name.clone(), Arc::new(writer), surroundings.tap.clone()),
-            events,
-            discovery: Arc::clone(&surroundings.discovery),
-            config: module.config.clone(),
-        };
-        let (state, _) = watch::channel(ModuleState::Starting);
-        let restart = Arc::new(Notify::new());
-        Ok(Self {
-            module,
+    pub(crate) fn new(controller: Arc<Controller>, surroundings: Surroundings, grace: Duration) -> Self {
+        let (status, _) = watch::channel(ModuleStatus {
+            state: ModuleState::Starting,
+            since: SystemTime::now(),
+            serving: None,
+            reload: None,
+            reloads_applied: 0,
+            reloads_rejected: 0,
+        });
+        Self {
             controller,
-            informers: surroundings.informers.clone(),
-            services,
-            state,
-            restart,
-        })
-    }
-
-    /// Notifying it drops the running instance as it stands, as a trap would.
-    #[must_use]
-    pub fn restart(&self) -> Arc<Notify> {
-        Arc::clone(&self.restart)
-    }
-
-    /// The module's controller.
-    #[must_use]
-    pub fn controller(&self) -> Arc<Controller> {
-        Arc::clone(&self.controller)
+            surroundings,
+            grace,
+            status,
+            serving: None,
+            candidate: None,
+            retiring: JoinSet::new(),
+            last_good: None,
+            backoff: Backoff::new(BackoffConfig::GUEST),
+            retry: None,
+            subscription: None,
+        }
     }
 
     /// Where the module stands.
-    #[must_use]
-    pub fn state(&self) -> watch::Receiver<ModuleState> {
-        self.state.subscribe()
+    pub(crate) fn status(&self) -> watch::Receiver<ModuleStatus> {
+        self.status.subscribe()
     }
 
-    /// Runs the module until `stop` is cancelled, then drains within `grace`.
-    ///
-    /// # Errors
-    /// When its watches cannot be served at all.
-    pub async fn run(self, grace: Duration, stop: CancellationToken) -> Result<(), SetupError> {
-        let mut backoff = Backoff::new(BackoffConfig::GUEST);
-        // Held until the next subscription exists, so that the informers go on in between.
-        let mut previous: Option<Subscription> = None;
-        while !stop.is_cancelled() {
-            self.state.send_replace(ModuleState::Starting);
-            let mut subscription = self.subscribe()?;
-            drop(previous.take());
-            let end = tokio::select! {
-                end = self.run_instance(&mut subscription, grace, &stop) => end,
-                () = self.restart.notified() => LoopEnd::Failed(GuestFailure::Stopped),
-            };
-            // In this order: an answer that comes late belongs to a key that is still in flight.
-            self.services.calls.idle().await;
-            self.controller.requeue_in_flight();
-            let LoopEnd::Failed(failure) = end else { break };
-            self.controller.stats.restarts.fetch_add(1, Ordering::Relaxed);
-            let delay = backoff.next_delay(Instant::now());
-            tracing::error!(controller = %self.module.name, reason = failure.label(), error = %failure, ?delay, "guest failed, will start again");
-            self.state.send_replace(ModuleState::BackOff { failure, delay });
-            previous = Some(subscription);
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = stop.cancelled() => {}
+    /// Does as it is told until `stop` is cancelled or nobody can tell it anything any
+    /// more, then drains within the grace period.
+    pub(crate) async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            match self.next(&mut commands, &stop).await {
+                Event::Stop => break,
+                Event::Command(command) => self.obey(command).await,
+                Event::ServingEnded(ended) => self.serving_failed(ended),
+                Event::CandidateReady => self.swap().await,
+                Event::CandidateEnded(ended) => self.candidate_failed(ended),
+                Event::Retry => self.retry(),
             }
         }
         self.controller.queue.shut_down();
-        self.state.send_replace(ModuleState::Stopped);
-        Ok(())
+        self.stand_down().await;
+        while self.retiring.join_next().await.is_some() {}
+        self.enter(ModuleState::Stopped);
     }
 
-    fn subscribe(&self) -> Result<Subscription, SetupError> {
-        self.informers
-            .subscribe(&self.module.guest.manifest.watches)
-            .map_err(|source| SetupError::Watches {
-                module: self.module.name.clone(),
-                source,
-            })
-    }
-
-    async fn run_instance(
-        &self,
-        subscription: &mut Subscription,
-        grace: Duration,
+    async fn next(
+        &mut self,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
         stop: &CancellationToken,
-    ) -> LoopEnd {
-        let lister = subscription.lister();
-        let services = Services {
-            reader: lister.clone(),
-            writer: Arc::new(self.services.calls.clone()),
-            events: Arc::clone(&self.services.events),
-            queue: self.controller.clone(),
-            discovery: Arc::clone(&self.services.discovery),
-            config: self.services.config.clone(),
-        };
-        let (guest, driver) = match self
-            .module
-            .guest
-            .instantiate(services, self.module.limits.clone())
-            .await
-        {
-            Ok(instance) => instance,
-            Err(failure) => return LoopEnd::Failed(failure),
-        };
-        let caches = Caches {
-            reader: lister.clone(),
-            progress: lister,
-            progressed: subscription.progressed(),
-        };
-        let timing = Timing {
-            start_timeout: self.module.start_timeout(),
-            grace,
-        };
-        let started = || {
-            tracing::info!(controller = %self.module.name, "controller started");
-            self.state.send_replace(ModuleState::Running);
-        };
-        // Both in this task, so that a call into the guest costs no switch of threads.
+    ) -> Event {
+        let Self {
+            serving,
+            candidate,
+            retry,
+            ..
+        } = self;
+        let retry_at = retry.as_ref().map(|(at, _)| *at);
         tokio::select! {
             biased;
-            end = self.controller.run(&guest, subscription, &caches, timing, started, stop) => end,
-            failure = driver => LoopEnd::Failed(failure),
+            () = stop.cancelled() => Event::Stop,
+            ended = end_of(serving) => Event::ServingEnded(ended),
+            event = progress_of(candidate) => event,
+            command = commands.recv() => command.map_or(Event::Stop, Event::Command),
+            () = until(retry_at) => Event::Retry,
         }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Run(module) => self.prepare(module).await,
+            Command::Reject { digest, reason } => self.reject(digest, reason),
+            Command::Restrict { grants, declared } => self.restrict(&grants, declared),
+            Command::Restart => {
+                if let Some(slot) = &self.serving {
+                    slot.kill.cancel();
+                }
+            }
+            Command::Disable => {
+                self.stand_down().await;
+                self.last_good = None;
+                self.retry = None;
+                self.enter(ModuleState::Disabled);
+            }
+        }
+    }
+
+    /// Starts a version beside the one that serves.
+    async fn prepare(&mut self, module: Arc<Module>) {
+        if let Some(earlier) = self.candidate.take() {
+            earlier.end().await;
+        }
+        self.retry = None;
+        self.controller.queue.set_limit(module.queue_length);
+        self.start(module);
+    }
+
+    fn start(&mut self, module: Arc<Module>) {
+        let version = match Version::new(module, Arc::clone(&self.controller), &self.surroundings) {
+            Ok(version) => Arc::new(version),
+            Err(error) => return self.reject(None, error.to_string()),
+        };
+        let (orders, kill) = (Orders::default(), CancellationToken::new());
+        let (started, ready) = oneshot::channel();
+        let started = move || {
+            // Nobody waits only if the candidate was given up meanwhile.
+            let _ = started.send(());
+        };
+        let run = Arc::clone(&version).run(orders.clone(), kill.clone(), self.grace, started);
+        let task = tokio::spawn(run);
+        self.candidate = Some(Slot {
+            version,
+            orders,
+            kill,
+            ready,
+            task,
+        });
+        if self.serving.is_none() {
+            self.enter(ModuleState::Starting);
+        }
+    }
+
+    /// The candidate could serve: it takes over.
+    async fn swap(&mut self) {
+        let Some(candidate) = self.candidate.take() else {
+            return;
+        };
+        let first = self.last_good.is_none();
+        if let Some(earlier) = self.serving.take() {
+            earlier.orders.drain.cancel();
+            if candidate.version.module.guest.exports.observer {
+                // What its model holds and nobody else knows has to be written first.
+                drop(earlier.task.await);
+            } else {
+                while self.retiring.try_join_next().is_some() {}
+                self.retiring.spawn(async move { drop(earlier.task.await) });
+            }
+        }
+        let module = Arc::clone(&candidate.version.module);
+        let changed = !self
+            .last_good
+            .as_ref()
+            .is_some_and(|good| Arc::ptr_eq(good, &module));
+        if changed {
+            self.controller.pardon();
+        }
+        candidate.orders.go.cancel();
+        self.serving = Some(candidate);
+        self.subscription = None;
+        self.last_good = Some(Arc::clone(&module));
+        let manifest = &module.guest.manifest;
+        tracing::info!(
+            controller = %self.controller.name, guest = %manifest.name, version = %manifest.version, digest = module.guest.digest,
+            "{}", if first { "controller started" } else if changed { "controller replaced" } else { "controller restarted" }
+        );
+        self.enter(ModuleState::Running);
+        self.status.send_modify(|status| {
+            if changed {
+                status.reloads_applied += 1;
+                status.reload = Some(Reload {
+                    rejected: None,
+                    digest: Some(module.guest.digest.clone()),
+                    at: SystemTime::now(),
+                });
+            }
+            status.serving = Some(module);
+        });
+    }
+
+    fn candidate_failed(&mut self, ended: Ended) {
+        let Some(candidate) = self.candidate.take() else {
+            return;
+        };
+        let LoopEnd::Failed(failure) = ended.end else {
+            return;
+        };
+        let module = &candidate.version.module;
+        let is_new = !self
+            .last_good
+            .as_ref()
+            .is_some_and(|good| Arc::ptr_eq(good, module));
+        if is_new {
+            self.reject(Some(module.guest.digest.clone()), failure.to_string());
+        }
+        if self.serving.is_none() {
+            self.subscription = ended.subscription.or(self.subscription.take());
+            let again = self.last_good.as_ref().unwrap_or(module);
+            self.back_off(Arc::clone(again), failure);
+        }
+    }
+
+    fn serving_failed(&mut self, ended: Ended) {
+        self.serving = None;
+        self.subscription = ended.subscription;
+        let LoopEnd::Failed(failure) = ended.end else {
+            return;
+        };
+        self.controller.stats.restarts.fetch_add(1, Ordering::Relaxed);
+        // A candidate under way is the next instance.
+        if self.candidate.is_none() {
+            if let Some(module) = self.last_good.clone() {
+                self.back_off(module, failure);
+            }
+        }
+    }
+
+    fn back_off(&mut self, module: Arc<Module>, failure: GuestFailure) {
+        let delay = self.backoff.next_delay(Instant::now());
+        tracing::error!(
+            controller = %self.controller.name, reason = failure.label(), error = %failure, ?delay,
+            "guest failed, will start again"
+        );
+        self.retry = Some((tokio::time::Instant::now() + delay, module));
+        self.enter(ModuleState::BackOff { failure, delay });
+    }
+
+    fn retry(&mut self) {
+        if let Some((_, module)) = self.retry.take() {
+            self.start(module);
+        }
+    }
+
+    fn reject(&mut self, digest: Option<String>, reason: String) {
+        let keeps = self.serving.is_some() || self.last_good.is_some();
+        tracing::error!(
+            controller = %self.controller.name, reason, digest,
+            "{}", if keeps { "change rejected, the last good version goes on" } else { "module cannot run" }
+        );
+        self.status.send_modify(|status| {
+            status.reloads_rejected += 1;
+            status.reload = Some(Reload {
+                rejected: Some(reason.clone()),
+                digest,
+                at: SystemTime::now(),
+            });
+        });
+        if !keeps && self.candidate.is_none() {
+            self.enter(ModuleState::Failed { reason });
+        }
+    }
+
+    /// Applies what the configuration grants now to what runs already. A version whose
+    /// watches are no longer granted ends at once.
+    fn restrict(&mut self, grants: &Grants, declared: bool) {
+        for slot in self.serving.iter().chain(&self.candidate) {
+            let manifest = &slot.version.module.guest.manifest;
+            let mut grants = grants.clone();
+            if declared {
+                grants.0.extend(permissions::required(manifest));
+            }
+            let unread = permissions::missing(&permissions::reading(manifest), &grants);
+            slot.version.set_grants(grants);
+            if unread.is_empty() {
+                continue;
+            }
+            let rules: Vec<String> = unread.iter().map(permissions::one_line).collect();
+            tracing::error!(
+                controller = %self.controller.name, missing = rules.join(", "),
+                "what it watches is no longer granted; it stops"
+            );
+            slot.kill.cancel();
+            self.last_good = None;
+        }
+        if self.last_good.is_none() && self.serving.is_some() {
+            let reason = "what it watches is no longer granted".to_owned();
+            self.enter(ModuleState::Failed { reason });
+        }
+    }
+
+    /// Ends whatever runs, in order.
+    async fn stand_down(&mut self) {
+        if let Some(candidate) = self.candidate.take() {
+            candidate.end().await;
+        }
+        if let Some(serving) = self.serving.take() {
+            serving.orders.drain.cancel();
+            drop(serving.task.await);
+        }
+        self.subscription = None;
+    }
+
+    fn enter(&self, state: ModuleState) {
+        self.status.send_if_modified(|status| {
+            let changed = status.state != state;
+            if changed {
+                status.state = state;
+                status.since = SystemTime::now();
+            }
+            changed
+        });
     }
 }
 
-impl DeltaSource for Subscription {
-    async fn next(&mut self) -> Vec<DeltaBatch> {
-        Self::next(self).await
-    }
-
-    fn has_synced(&self) -> bool {
-        Self::has_synced(self)
+impl Slot {
+    async fn end(self) {
+        self.kill.cancel();
+        drop(self.task.await);
     }
 }
 
-/// Joins a module's writes to the syncs that made them.
-struct Writes(Arc<Controller>);
+async fn end_of(slot: &mut Option<Slot>) -> Ended {
+    match slot {
+        Some(slot) => joined((&mut slot.task).await),
+        None => std::future::pending().await,
+    }
+}
 
-impl WriteObserver for Writes {
-    fn wrote(&self, sync: SyncId, write: Write) {
-        if let Some(key) = self.0.key_of(sync) {
-            self.0.gate.record(&key, write, Instant::now());
-        }
+async fn progress_of(slot: &mut Option<Slot>) -> Event {
+    let Some(slot) = slot else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        Ok(()) = &mut slot.ready => Event::CandidateReady,
+        ended = &mut slot.task => Event::CandidateEnded(joined(ended)),
+    }
+}
+
+/// A task that panicked is a bug of the host; the module starts again all the same.
+fn joined(ended: Result<Ended, tokio::task::JoinError>) -> Ended {
+    ended.unwrap_or_else(|error| Ended {
+        end: LoopEnd::Failed(GuestFailure::Instantiation(format!("its task ended: {error}"))),
+        subscription: None,
+    })
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

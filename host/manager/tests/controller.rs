@@ -9,15 +9,15 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::sync::CancellationToken;
-use windlass_core::gate::{CacheProgress, Gate, Presence, Write, WriteEffect};
+use windlass_core::gate::{CacheProgress, Presence, Write, WriteEffect};
 use windlass_core::key::{ObjectKey, Resource, ResourceInfo};
 use windlass_core::manifest::{EnqueueRule, EventKinds, Manifest, View, WatchId, WatchSpec, WatchTarget};
 use windlass_core::object::Object;
 use windlass_core::outcome::{GuestFailure, Outcome, SyncError};
 use windlass_core::seams::{Delta, DeltaBatch, DeltaKind, Guest, ObjectReader, ReadError, SyncId};
 use windlass_core::workqueue::Workqueue;
-use windlass_manager::controller::{Caches, Controller, DeltaSource, LoopEnd, Timing};
+use windlass_manager::controller::Controller;
+use windlass_manager::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
 
 type SyncResult = Result<Result<Outcome, SyncError>, GuestFailure>;
 
@@ -78,6 +78,10 @@ impl DeltaSource for ScriptedSource {
 
     fn has_synced(&self) -> bool {
         self.initial == 0
+    }
+
+    fn waiting(&self) -> usize {
+        self.batches.len()
     }
 }
 
@@ -174,12 +178,21 @@ struct Rig {
     batches: mpsc::UnboundedSender<Vec<DeltaBatch>>,
     seen: Arc<Seen>,
     progress: watch::Sender<u64>,
-    stop: CancellationToken,
+    orders: Orders,
     end: tokio::task::JoinHandle<LoopEnd>,
 }
 
 impl Rig {
+    /// A first instance.
     fn start(initial: Vec<Vec<DeltaBatch>>) -> Self {
+        let controller = Arc::new(Controller::new("scripted".into(), Workqueue::default()));
+        let rig = Self::beside(controller, initial);
+        rig.orders.go.cancel();
+        rig
+    }
+
+    /// An instance that waits for its turn.
+    fn beside(controller: Arc<Controller>, initial: Vec<Vec<DeltaBatch>>) -> Self {
         let (called, calls) = mpsc::unbounded_channel();
         let (batches, receiver) = mpsc::unbounded_channel();
         let mut source = ScriptedSource {
@@ -189,14 +202,6 @@ impl Rig {
         for batch in initial {
             batches.send(batch).expect("the source lives");
         }
-        let (queue, gate) = (Workqueue::default(), Arc::new(Gate::new()));
-        let controller = Arc::new(Controller::new(
-            "scripted".into(),
-            Arc::new(manifest()),
-            queue,
-            gate,
-            4,
-        ));
         let seen = Arc::new(Seen(AtomicU64::new(5)));
         let (progress, progressed) = watch::channel(0);
         let caches = Caches {
@@ -204,18 +209,25 @@ impl Rig {
             progress: seen.clone(),
             progressed,
         };
-        let stop = CancellationToken::new();
+        let orders = Orders::default();
         let timing = Timing {
             start_timeout: Duration::from_secs(5),
             grace: Duration::from_secs(5),
         };
         let end = tokio::spawn({
-            let (controller, stop) = (Arc::clone(&controller), stop.clone());
+            let (controller, orders) = (Arc::clone(&controller), orders.clone());
             async move {
-                let guest = ScriptedGuest(called);
-                controller
-                    .run(&guest, &mut source, &caches, timing, || {}, &stop)
-                    .await
+                let (guest, manifest) = (ScriptedGuest(called), manifest());
+                let job = Engagement {
+                    id: controller.next_run(),
+                    controller: &controller,
+                    guest: &guest,
+                    manifest: &manifest,
+                    caches: &caches,
+                    workers: 4,
+                    timing,
+                };
+                job.run(&mut source, || {}, &orders).await
             }
         });
         Self {
@@ -224,7 +236,7 @@ impl Rig {
             batches,
             seen,
             progress,
-            stop,
+            orders,
             end,
         }
     }
@@ -356,7 +368,7 @@ async fn a_failed_instance_leaves_its_keys_for_the_next_one() {
         rig.controller.key_of(sync).is_some(),
         "late answers still find their key"
     );
-    rig.controller.requeue_in_flight();
+    rig.controller.requeue_in_flight(1);
     let mut waiting: Vec<String> = std::iter::from_fn(|| rig.controller.queue.try_get())
         .map(|key| key.to_string())
         .collect();
@@ -370,10 +382,113 @@ async fn stopping_lets_the_syncs_in_flight_end() {
     assert!(matches!(rig.next().await, Called::Start));
     rig.controller.queue.add(ObjectKey::new("ns", "a"));
     let (_, _, sync) = rig.next_sync().await;
-    rig.stop.cancel();
+    rig.orders.drain.cancel();
     rig.settle().await;
     assert!(!rig.end.is_finished(), "the sync is still running");
     answer(sync, Ok(Ok(Outcome::Done)));
     assert_eq!((&mut rig.end).await.expect("no panic"), LoopEnd::Stopped);
     assert_eq!(rig.controller.stats.syncs.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_waits_for_its_turn_syncs_nothing_and_then_every_key() {
+    let mut old = Rig::start(Vec::new());
+    assert!(matches!(old.next().await, Called::Start));
+    old.controller.queue.add(ObjectKey::new("ns", "busy"));
+    let (_, _, busy) = old.next_sync().await;
+    let mut new = Rig::beside(
+        Arc::clone(&old.controller),
+        vec![vec![added("a", true), added("busy", true)]],
+    );
+    assert!(matches!(new.next().await, Called::Observe(2)));
+    assert!(matches!(new.next().await, Called::Start));
+    new.settle().await;
+    assert!(new.calls.try_recv().is_err() && old.calls.try_recv().is_err());
+    old.orders.drain.cancel();
+    new.orders.go.cancel();
+    let (_, first, _unanswered) = new.next_sync().await;
+    assert_eq!(first, "ns/a");
+    new.settle().await;
+    assert!(
+        new.calls.try_recv().is_err(),
+        "the other key is still with the old instance"
+    );
+    answer(busy, Ok(Ok(Outcome::Done)));
+    assert_eq!(new.next_sync().await.1, "ns/busy");
+    assert_eq!((&mut old.end).await.expect("no panic"), LoopEnd::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_takes_over_only_when_it_knows_what_was_written_before() {
+    let controller = Arc::new(Controller::new("scripted".into(), Workqueue::default()));
+    let effect = WriteEffect::Stored { revision: 9 };
+    let write = Write {
+        resource: pods(),
+        key: ObjectKey::new("ns", "pod"),
+        uid: "u".into(),
+        effect,
+    };
+    controller
+        .gate
+        .record(&ObjectKey::new("ns", "writer"), write, Instant::now());
+    controller.queue.add(ObjectKey::new("ns", "other"));
+    let mut rig = Rig::beside(controller, Vec::new());
+    assert!(matches!(rig.next().await, Called::Start));
+    rig.orders.go.cancel();
+    rig.settle().await;
+    assert!(rig.calls.try_recv().is_err(), "the cache is at 5, the write at 9");
+    rig.batches
+        .send(vec![added("pod", false)])
+        .expect("the source lives");
+    rig.seen.0.store(9, Ordering::SeqCst);
+    rig.progress.send_modify(|tick| *tick += 1);
+    assert!(matches!(rig.next().await, Called::Observe(1)));
+    let (_, first, _first) = rig.next_sync().await;
+    let (_, second, _second) = rig.next_sync().await;
+    assert_eq!([first, second], ["ns/other", "ns/pod"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_ends_its_instance_again_and_again_is_set_aside_and_comes_back() {
+    let controller = Arc::new(Controller::new("scripted".into(), Workqueue::default()));
+    let (poison, other) = (ObjectKey::new("ns", "poison"), ObjectKey::new("ns", "other"));
+    let trap = GuestFailure::Trap("unreachable".to_owned());
+    controller.queue.add(poison.clone());
+    controller.queue.add(other.clone());
+    for run in 1..=4 {
+        let mut rig = Rig::beside(Arc::clone(&controller), Vec::new());
+        assert!(matches!(rig.next().await, Called::Start));
+        rig.orders.go.cancel();
+        let (_, key, sync) = rig.next_sync().await;
+        let sync = if key == "ns/other" {
+            answer(sync, Ok(Ok(Outcome::Done)));
+            rig.next_sync().await.2
+        } else {
+            sync
+        };
+        if run > 1 {
+            rig.settle().await;
+            assert!(rig.calls.try_recv().is_err(), "a suspect is synced alone");
+        }
+        answer(sync, Err(trap.clone()));
+        assert_eq!(
+            (&mut rig.end).await.expect("no panic"),
+            LoopEnd::Failed(trap.clone())
+        );
+        controller.blame(run, &trap);
+        controller.requeue_in_flight(run);
+    }
+    let set_aside: Vec<String> = controller
+        .set_aside()
+        .iter()
+        .map(|(key, _)| key.to_string())
+        .collect();
+    assert_eq!(set_aside, ["ns/poison"]);
+    let mut rig = Rig::beside(Arc::clone(&controller), Vec::new());
+    assert!(matches!(rig.next().await, Called::Start));
+    rig.orders.go.cancel();
+    rig.settle().await;
+    assert!(rig.calls.try_recv().is_err(), "it is set aside");
+    controller.pardon();
+    assert_eq!(rig.next_sync().await.1, "ns/poison");
 }

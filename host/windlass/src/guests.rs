@@ -1,21 +1,183 @@
-//! From what a user names (a file, a stock guest, a configuration) to loaded modules.
+//! From what a user names (stock guests, a configuration) to loaded modules, and from
+//! there to a host that follows the configuration.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
+use anyhow::Context;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder};
 use windlass_engine::engine::{Engine, EngineConfig};
-use windlass_manager::config::{HostConfiguration, ModuleEntry, SourceEntry};
+use windlass_manager::calls::CallTap;
+use windlass_manager::config::{HostConfiguration, ModuleEntry};
+use windlass_manager::config_file::ConfigFile;
+use windlass_manager::host::{Host, HostOptions, Platform};
+use windlass_manager::loader::Workshop;
 use windlass_manager::module::Module;
+use windlass_manager::sources::Sources;
 
+use crate::args::HostArgs;
+use crate::signals::Hangups;
 use crate::stock;
 
 /// How long loading may take before the user is told what takes so long.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Modules that are loaded and wait for a cluster.
+pub(crate) struct Setup {
+    workshop: Workshop,
+    modules: Vec<Module>,
+    grace: Duration,
+    followed: Option<Followed>,
+}
+
+/// The configuration that a host follows.
+struct Followed {
+    file: ConfigFile,
+    applied: HostConfiguration,
+}
+
+/// A host and the configuration that it follows.
+pub(crate) struct Hosting {
+    pub(crate) host: Host,
+    workshop: Workshop,
+    followed: Option<Followed>,
+}
+
+impl Setup {
+    /// The modules of a configuration file.
+    pub(crate) async fn configured(args: &HostArgs, file: &Path) -> anyhow::Result<Self> {
+        let file = ConfigFile::open(file)?;
+        let applied = file.read().await?;
+        let workshop = workshop(args, Some(&file))?;
+        let enabled = applied.modules.iter().filter(|entry| entry.enabled);
+        let entries = enabled.cloned().map(Arc::new).collect();
+        let modules = load(&workshop, entries).await?;
+        Ok(Self {
+            workshop,
+            modules,
+            grace: args.shutdown_grace,
+            followed: Some(Followed { file, applied }),
+        })
+    }
+
+    /// Every stock guest: what `windlass up` runs without a configuration. Their calls are
+    /// not limited, because nobody else needs the embedded API server's time.
+    pub(crate) async fn all_stock(args: &HostArgs) -> anyhow::Result<Self> {
+        let unlimited = |name| {
+            let mut entry = ModuleEntry::stock(name);
+            entry.limits.api_qps = Some(0);
+            Arc::new(entry)
+        };
+        let workshop = workshop(args, None)?;
+        let modules = load(&workshop, stock::names().map(unlimited).collect()).await?;
+        Ok(Self {
+            workshop,
+            modules,
+            grace: args.shutdown_grace,
+            followed: None,
+        })
+    }
+
+    /// No modules.
+    pub(crate) fn empty(args: &HostArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            workshop: workshop(args, None)?,
+            modules: Vec::new(),
+            grace: args.shutdown_grace,
+            followed: None,
+        })
+    }
+
+    /// Starts them.
+    pub(crate) fn start(self, platform: &Platform, tap: Option<Arc<dyn CallTap>>) -> Hosting {
+        let options = HostOptions {
+            workshop: self.workshop.clone(),
+            grace: self.grace,
+            tap,
+        };
+        let mut host = Host::start(platform, options, self.modules);
+        if let Some(followed) = &self.followed {
+            // Those that are disabled, too.
+            host.apply(followed.applied.modules.clone());
+        }
+        Hosting {
+            host,
+            workshop: self.workshop,
+            followed: self.followed,
+        }
+    }
+}
+
+impl Hosting {
+    /// Follows the configuration file; a hangup signal has everything looked at again.
+    /// Never ends. What is wrong is logged, and the last good configuration goes on.
+    pub(crate) async fn follow(&mut self, hangups: &mut Hangups) {
+        let mut changes = self.followed.as_ref().map(|followed| followed.file.changes());
+        loop {
+            let changed = async {
+                let told = match &mut changes {
+                    Some(changes) => changes.changed().await.is_ok(),
+                    None => false,
+                };
+                if !told {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = hangups.next() => {
+                    tracing::info!("hangup signal, looking at every source again");
+                    self.workshop.sources.refresh();
+                }
+                () = changed => {}
+            }
+            self.take_up().await;
+        }
+    }
+
+    async fn take_up(&mut self) {
+        let Some(followed) = &mut self.followed else {
+            return;
+        };
+        match followed.file.read().await {
+            Ok(configuration) if configuration == followed.applied => {}
+            Ok(configuration) => {
+                tracing::info!(modules = configuration.modules.len(), "configuration changed");
+                self.host.apply(configuration.modules.clone());
+                followed.applied = configuration;
+            }
+            Err(error) => {
+                tracing::error!(%error, "configuration rejected, the last good one goes on");
+            }
+        }
+    }
+}
+
+fn workshop(args: &HostArgs, file: Option<&ConfigFile>) -> anyhow::Result<Workshop> {
+    let engine = engine(args.cache_dir.as_deref())?;
+    let folder = file.map(ConfigFile::folder);
+    let sources = Sources::new(stock::bytes, stock::names().collect(), folder);
+    Ok(Workshop::new(engine, Arc::new(sources)))
+}
+
+/// Loads modules side by side, and says so when it takes long.
+async fn load(workshop: &Workshop, entries: Vec<Arc<ModuleEntry>>) -> anyhow::Result<Vec<Module>> {
+    let loading = entries.iter().map(|entry| async {
+        let loaded = workshop.load(entry).await;
+        loaded.with_context(|| format!("module {}", entry.name))
+    });
+    let mut loading = pin!(futures::future::join_all(loading));
+    let loaded = match tokio::time::timeout(PATIENCE, &mut loading).await {
+        Ok(loaded) => loaded,
+        Err(_) => {
+            anstream::eprintln!("Compiling guests; the next start finds them in the cache …");
+            loading.await
+        }
+    };
+    loaded.into_iter().collect()
+}
 
 /// An engine that keeps compiled code in `cache_dir`, or in the user's cache folder.
 pub(crate) fn engine(cache_dir: Option<&Path>) -> anyhow::Result<Engine> {
@@ -66,77 +228,4 @@ fn open_private(folder: &Path) -> std::io::Result<Dir> {
         parent.create_dir_with(name, &builder)?;
     }
     Dir::open_ambient_dir(folder, ambient_authority())
-}
-
-/// Reads a configuration file and loads its modules.
-pub(crate) async fn configured(engine: &Engine, file: &Path) -> anyhow::Result<Vec<Module>> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the configuration {}", file.display()))?;
-    let within = || format!("configuration {}", file.display());
-    let configuration = HostConfiguration::parse(&text).with_context(within)?;
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    load(engine, &configuration.modules, folder)
-        .await
-        .with_context(within)
-}
-
-/// Every stock guest: what `windlass up` runs without a configuration. Their calls are not
-/// limited, because nobody else needs the embedded API server's time.
-pub(crate) async fn all_stock(engine: &Engine) -> anyhow::Result<Vec<Module>> {
-    let unlimited = |name| {
-        let mut entry = ModuleEntry::stock(name);
-        entry.limits.api_qps = Some(0);
-        entry
-    };
-    let entries: Vec<ModuleEntry> = stock::names().map(unlimited).collect();
-    load(engine, &entries, Path::new(".")).await
-}
-
-/// Loads every enabled module. Files are read from `folder` (the configuration file's)
-/// and below, through a capability that cannot reach out of it.
-async fn load(engine: &Engine, entries: &[ModuleEntry], folder: &Path) -> anyhow::Result<Vec<Module>> {
-    let enabled = entries.iter().filter(|entry| entry.enabled);
-    let loading = enabled.map(|entry| async {
-        let (origin, bytes, is_stock) =
-            read(&entry.source, folder).with_context(|| format!("module {}", entry.name))?;
-        Ok(Module::load(engine, entry, origin, bytes, is_stock).await?)
-    });
-    let mut loading = pin!(futures::future::join_all(loading));
-    let loaded = match tokio::time::timeout(PATIENCE, &mut loading).await {
-        Ok(loaded) => loaded,
-        Err(_) => {
-            anstream::eprintln!("Compiling guests; the next start finds them in the cache …");
-            loading.await
-        }
-    };
-    loaded.into_iter().collect()
-}
-
-fn read(source: &SourceEntry, folder: &Path) -> anyhow::Result<(String, Bytes, bool)> {
-    match (&source.stock, &source.file) {
-        (Some(name), _) => {
-            let Some(bytes) = stock::find(name) else {
-                let known = stock::names().collect::<Vec<_>>().join(", ");
-                bail!("there is no stock guest {name:?}; the stock guests are {known}");
-            };
-            Ok((format!("stock guest {name}"), Bytes::from_static(bytes?), true))
-        }
-        (None, Some(file)) => Ok((format!("file {file}"), read_below(folder, file)?, false)),
-        (None, None) => bail!("needs a source"),
-    }
-}
-
-fn read_below(folder: &Path, file: &str) -> anyhow::Result<Bytes> {
-    let dir = Dir::open_ambient_dir(folder, ambient_authority())
-        .with_context(|| format!("cannot open {}", folder.display()))?;
-    let bytes = dir.read(file).with_context(|| {
-        format!(
-            "cannot read {file} in {}; guests are read from the configuration's folder and below",
-            folder.display()
-        )
-    })?;
-    Ok(Bytes::from(bytes))
 }

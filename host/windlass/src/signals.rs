@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks for an orderly stop, the second aborts.
+//! SIGINT and SIGTERM: the first asks for an orderly stop, the second aborts. SIGHUP: look
+//! at the configuration and every source again.
 
 use std::process::ExitCode;
 
@@ -40,6 +41,25 @@ impl Signals {
                 tracing::warn!("second signal, aborting");
                 ExitCode::from(ABORTED)
             }
+        }
+    }
+}
+
+/// SIGHUP.
+pub(crate) struct Hangups(Signal);
+
+impl Hangups {
+    /// Starts listening. From here on the signal no longer ends the process.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self(
+            signal(SignalKind::hangup()).context("cannot listen for signals")?,
+        ))
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
         }
     }
 }

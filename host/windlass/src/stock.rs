@@ -14,6 +14,11 @@ pub(crate) fn find(name: &str) -> Option<anyhow::Result<&'static [u8]>> {
     })
 }
 
+/// The same, for [`windlass_manager::sources::Sources`].
+pub(crate) fn bytes(name: &str) -> Option<Result<&'static [u8], String>> {
+    find(name).map(|found| found.map_err(|error| error.to_string()))
+}
+
 /// Their names.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     GUESTS.iter().map(|(name, _)| *name)

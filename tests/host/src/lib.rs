@@ -7,6 +7,7 @@
 pub mod census;
 pub mod cluster;
 pub mod figures;
+pub mod in_process;
 pub mod kubectl;
 pub mod process;
 pub mod wait;

@@ -23,6 +23,10 @@ use crate::server::{Server, server};
 struct Log(Mutex<Vec<(SyncId, Write)>>);
 
 impl WriteObserver for Log {
+    fn shown_revision(&self, _resource: &Resource, _key: &ObjectKey) -> u64 {
+        11
+    }
+
     fn wrote(&self, sync: SyncId, write: Write) {
         self.0.lock().push((sync, write));
     }
@@ -227,6 +231,7 @@ async fn successful_writes_are_reported_and_failed_ones_are_not() {
     let expected = [
         (7, write("a-x1", "u1", WriteEffect::Stored { revision: 42 })),
         (8, write("b", "u2", WriteEffect::Deleted)),
+        (9, write("a", "", WriteEffect::Changed { from: 11 })),
     ];
     assert_eq!(*log.0.lock(), expected);
 }

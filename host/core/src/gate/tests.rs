@@ -343,3 +343,41 @@ fn a_sweep_forgets_what_is_shown_or_expired_of_keys_that_nobody_syncs() {
     gate.sweep(&*caches, now + EXPIRY);
     assert!(gate.is_empty());
 }
+
+#[test]
+fn a_change_without_a_version_is_shown_when_the_object_moves_on_or_goes() {
+    let (key, now) = (ObjectKey::new("ns", "a"), Instant::now());
+    let changed = Write {
+        effect: WriteEffect::Changed { from: 9 },
+        ..stored("a", 0)
+    };
+    for (uid, revision, expected) in [("u", 9, false), ("u", 10, true), ("new", 9, true)] {
+        let (gate, caches) = (Gate::new(), caches(20));
+        show(&caches, "a", uid, revision, false);
+        gate.record(&key, changed.clone(), now);
+        assert_eq!(
+            gate.check(&key, &*caches, now) == Verdict::Open,
+            expected,
+            "{uid} {revision}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settling_waits_for_what_every_key_wrote() {
+    let (gate, caches) = (Gate::new(), caches(10));
+    let now = tokio::time::Instant::now().into_std();
+    gate.record(&ObjectKey::new("", "x"), stored("a", 11), now);
+    gate.record(&ObjectKey::new("", "y"), stored("b", 12), now);
+    let (tick, mut progressed) = watch::channel(0);
+    let mut settled = Box::pin(gate.settled(&*caches, &mut progressed));
+    for revision in [10, 11] {
+        caches.write().observed.insert(pods(), revision);
+        tick.send_replace(revision);
+        assert_eq!((&mut settled).now_or_never(), None);
+    }
+    caches.write().observed.insert(pods(), 12);
+    tick.send_replace(12);
+    settled.await;
+    assert!(gate.is_empty());
+}

@@ -196,6 +196,11 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         }
     }
 
+    /// Changes [`QueueConfig::limit`]. What is in the queue stays.
+    pub fn set_limit(&mut self, limit: Option<usize>) {
+        self.config.limit = limit;
+    }
+
     /// Adds a key after a delay, at the priority at which it is being processed.
     pub fn add_after(&mut self, key: K, after: Duration, now: Instant) -> Wake {
         let processing = self.keys.get(&key).and_then(|state| state.processing);

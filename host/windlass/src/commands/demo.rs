@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use windlass_manager::host::{Host, ModuleHandle};
+use windlass_manager::host::ModuleHandle;
 
 use self::script::{Script, Step};
 use self::timeline::Timeline;
 use crate::args::{ClusterArgs, DemoArgs};
 use crate::embedded::Cluster;
-use crate::guests;
+use crate::guests::Setup;
 use crate::signals::Signals;
 
 /// How long one step may take before the demo gives up.
@@ -29,19 +29,13 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let kubeconfig = folder.path().join("kubeconfig");
-    let engine = guests::engine(args.host.cache_dir.as_deref())?;
     let cluster_args = cluster_args(&args);
-    let (cluster, modules) = tokio::try_join!(
+    let (cluster, setup) = tokio::try_join!(
         Cluster::start(&cluster_args, &kubeconfig),
-        guests::all_stock(&engine)
+        Setup::all_stock(&args.host)
     )?;
     let timeline = Timeline::start(started);
-    let mut host = Host::start(
-        &cluster.platform,
-        modules,
-        args.host.shutdown_grace,
-        Some(timeline.tap()),
-    )?;
+    let host = setup.start(&cluster.platform, Some(timeline.tap())).host;
     host.wait_until_running().await;
     let kubeconfig = Kubeconfig::read_from(&kubeconfig).context("the kubeconfig just written")?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
@@ -56,7 +50,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         () = signals.next() => Err(anyhow::anyhow!("interrupted")),
     };
     timeline.finish().await;
-    summary(host.modules(), started);
+    summary(&host.modules(), started);
     host.stop().await;
     cluster.stop(args.host.shutdown_grace).await;
     outcome.map(|()| ExitCode::SUCCESS)

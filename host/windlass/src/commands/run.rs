@@ -4,17 +4,17 @@ use std::process::ExitCode;
 
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::connect::ConnectOptions;
-use windlass_manager::host::{Host, Platform};
+use windlass_manager::host::Platform;
 
 use crate::args::RunArgs;
-use crate::guests;
-use crate::signals::Signals;
+use crate::guests::Setup;
+use crate::signals::{Hangups, Signals};
 
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
+    let mut hangups = Hangups::listen()?;
     // Configuration and guests first: their errors need no cluster.
-    let engine = guests::engine(args.host.cache_dir.as_deref())?;
-    let modules = guests::configured(&engine, &args.config).await?;
+    let setup = Setup::configured(&args.host, &args.config).await?;
     let options = ConnectOptions {
         kubeconfig: args.kubeconfig,
         context: args.context,
@@ -29,21 +29,16 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     );
     let platform = Platform::start(client, &instance_name()).await?;
     let grace = args.host.shutdown_grace;
-    let mut host = Host::start(&platform, modules, grace, None)?;
-    let failure = tokio::select! {
-        () = signals.next() => None,
-        error = host.failed() => Some(error),
-    };
-    let code = signals
-        .stop(async {
-            host.stop().await;
-            platform.stop(grace).await;
-        })
-        .await;
-    match failure {
-        Some(error) => Err(error.into()),
-        None => Ok(code),
+    let mut hosting = setup.start(&platform, None);
+    tokio::select! {
+        () = signals.next() => {}
+        () = hosting.follow(&mut hangups) => {}
     }
+    let stopping = async {
+        hosting.host.stop().await;
+        platform.stop(grace).await;
+    };
+    Ok(signals.stop(stopping).await)
 }
 
 /// Names this process in events: the machine's name, or the pod's inside a cluster.

@@ -4,67 +4,47 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use windlass_manager::host::Host;
-use windlass_manager::module::Module;
 
 use crate::args::UpArgs;
 use crate::embedded::Cluster;
-use crate::guests;
-use crate::signals::Signals;
+use crate::guests::Setup;
+use crate::signals::{Hangups, Signals};
 
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut signals = Signals::listen()?;
-    let (cluster, modules) =
-        tokio::try_join!(Cluster::start(&args.cluster, &args.kubeconfig), modules(&args))?;
+    let mut hangups = Hangups::listen()?;
+    let (cluster, setup) = tokio::try_join!(Cluster::start(&args.cluster, &args.kubeconfig), setup(&args))?;
     let grace = args.host.shutdown_grace;
-    let mut host = Host::start(&cluster.platform, modules, grace, None)?;
-    let ready = tokio::select! {
-        () = host.wait_until_running() => Ok(()),
-        error = cluster_ended(&mut signals) => error,
+    let mut hosting = setup.start(&cluster.platform, None);
+    let interrupted = tokio::select! {
+        () = hosting.host.wait_until_running() => false,
+        () = signals.next() => true,
     };
-    if ready.is_ok() {
-        announce(&args, &cluster, &host, started);
+    if !interrupted {
+        announce(&args, &cluster, &hosting.host, started);
+        tokio::select! {
+            () = signals.next() => {}
+            () = hosting.follow(&mut hangups) => {}
+        }
     }
-    let failure = match ready {
-        Ok(()) => tokio::select! {
-            () = signals.next() => None,
-            error = host.failed() => Some(error),
-        },
-        Err(Interrupted) => None,
+    let stopping = async {
+        hosting.host.stop().await;
+        cluster.stop(grace).await;
     };
-    let code = signals
-        .stop(async {
-            host.stop().await;
-            cluster.stop(grace).await;
-        })
-        .await;
-    match failure {
-        Some(error) => Err(error.into()),
-        None => Ok(code),
-    }
+    Ok(signals.stop(stopping).await)
 }
 
-/// A signal came before everything was up.
-struct Interrupted;
-
-async fn cluster_ended(signals: &mut Signals) -> Result<(), Interrupted> {
-    signals.next().await;
-    Err(Interrupted)
-}
-
-async fn modules(args: &UpArgs) -> anyhow::Result<Vec<Module>> {
-    if args.no_modules {
-        return Ok(Vec::new());
-    }
-    let engine = guests::engine(args.host.cache_dir.as_deref())?;
+async fn setup(args: &UpArgs) -> anyhow::Result<Setup> {
     match &args.config {
-        Some(file) => guests::configured(&engine, file).await,
-        None => guests::all_stock(&engine).await,
+        _ if args.no_modules => Setup::empty(&args.host),
+        Some(file) => Setup::configured(&args.host, file).await,
+        None => Setup::all_stock(&args.host).await,
     }
 }
 
 fn announce(args: &UpArgs, cluster: &Cluster, host: &Host, started: Instant) {
-    let names: Vec<&str> = host.modules().iter().map(|module| module.name.as_str()).collect();
+    let names: Vec<_> = host.modules().into_iter().map(|module| module.name).collect();
     let guests = if names.is_empty() {
         "no modules".to_owned()
     } else {

@@ -1,0 +1,203 @@
+//! One version of a module at work: its client, its subscription, its instance.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tokio_util::sync::CancellationToken;
+use windlass_cluster::lister::Lister;
+use windlass_cluster::module_client::{ModuleClient, ModuleClientConfig, ModuleClientError, WriteObserver};
+use windlass_cluster::subscription::Subscription;
+use windlass_core::gate::{CacheProgress, Presence, Write};
+use windlass_core::key::{ObjectKey, Resource};
+use windlass_core::outcome::GuestFailure;
+use windlass_core::permission::Grants;
+use windlass_core::seams::{DeltaBatch, EventSink, Services, SyncId};
+
+use crate::calls::Calls;
+use crate::controller::Controller;
+use crate::host::Surroundings;
+use crate::module::Module;
+use crate::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
+
+/// A module with everything its instances need.
+pub(crate) struct Version {
+    pub(crate) module: Arc<Module>,
+    controller: Arc<Controller>,
+    surroundings: Surroundings,
+    client: ModuleClient,
+    calls: Calls,
+    events: Arc<dyn EventSink>,
+    writes: Arc<Writes>,
+}
+
+/// How a run ended. The subscription is kept until the next one exists, so that shared
+/// informers go on in between.
+pub(crate) struct Ended {
+    pub(crate) end: LoopEnd,
+    pub(crate) subscription: Option<Subscription>,
+}
+
+impl Version {
+    pub(crate) fn new(
+        module: Arc<Module>,
+        controller: Arc<Controller>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, ModuleClientError> {
+        let writes = Arc::new(Writes {
+            controller: Arc::clone(&controller),
+            lister: ArcSwapOption::empty(),
+        });
+        let config = ModuleClientConfig {
+            module: module.name.clone(),
+            grants: module.grants.clone(),
+            qps: module.api_qps,
+            burst: module.api_burst,
+            max_in_flight: module.api_in_flight,
+            impersonate: None,
+        };
+        let observer: Arc<dyn WriteObserver> = writes.clone();
+        let client = ModuleClient::new(surroundings.client.clone(), config, Some(observer))?;
+        let calls = Calls::new(
+            module.name.clone(),
+            Arc::new(client.clone()),
+            surroundings.tap.clone(),
+        );
+        Ok(Self {
+            events: surroundings.events.of(&module.guest.manifest.name),
+            surroundings: surroundings.clone(),
+            module,
+            controller,
+            client,
+            calls,
+            writes,
+        })
+    }
+
+    /// Changes what it may do, from its next call on.
+    pub(crate) fn set_grants(&self, grants: Grants) {
+        self.client.set_grants(grants);
+    }
+
+    /// Runs one instance to its end, `kill` being the sudden one, and puts the keys it
+    /// leaves behind back. `started` is called when the instance could serve.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        orders: Orders,
+        kill: CancellationToken,
+        grace: Duration,
+        started: impl FnOnce(),
+    ) -> Ended {
+        let watches = &self.module.guest.manifest.watches;
+        let mut subscription = match self.surroundings.informers.subscribe(watches) {
+            Ok(subscription) => subscription,
+            Err(error) => {
+                let failure = GuestFailure::Start(error.to_string());
+                return Ended {
+                    end: LoopEnd::Failed(failure),
+                    subscription: None,
+                };
+            }
+        };
+        let id = self.controller.next_run();
+        let end = tokio::select! {
+            end = self.run_instance(id, &mut subscription, &orders, grace, started) => end,
+            () = kill.cancelled() => LoopEnd::Failed(GuestFailure::Stopped),
+        };
+        // In this order: an answer that comes late belongs to a key that is still in flight.
+        self.calls.idle().await;
+        if let LoopEnd::Failed(failure) = &end {
+            self.controller.blame(id, failure);
+        }
+        self.controller.requeue_in_flight(id);
+        Ended {
+            end,
+            subscription: Some(subscription),
+        }
+    }
+
+    async fn run_instance(
+        &self,
+        id: u64,
+        subscription: &mut Subscription,
+        orders: &Orders,
+        grace: Duration,
+        started: impl FnOnce(),
+    ) -> LoopEnd {
+        let lister = subscription.lister();
+        self.writes.lister.store(Some(Arc::clone(&lister)));
+        let services = Services {
+            reader: lister.clone(),
+            writer: Arc::new(self.calls.clone()),
+            events: Arc::clone(&self.events),
+            queue: self.controller.clone(),
+            discovery: Arc::clone(&self.surroundings.discovery),
+            config: self.module.config.clone(),
+        };
+        let limits = self.module.limits.clone();
+        let (guest, driver) = match self.module.guest.instantiate(services, limits).await {
+            Ok(instance) => instance,
+            Err(failure) => return LoopEnd::Failed(failure),
+        };
+        let caches = Caches {
+            reader: lister.clone(),
+            progress: lister,
+            progressed: subscription.progressed(),
+        };
+        let job = Engagement {
+            id,
+            controller: &self.controller,
+            guest: &guest,
+            manifest: &self.module.guest.manifest,
+            caches: &caches,
+            workers: self.module.workers,
+            timing: Timing {
+                start_timeout: self.module.start_timeout(),
+                grace,
+            },
+        };
+        // Both in this task, so that a call into the guest costs no switch of threads.
+        tokio::select! {
+            biased;
+            end = job.run(subscription, started, orders) => end,
+            failure = driver => LoopEnd::Failed(failure),
+        }
+    }
+}
+
+impl DeltaSource for Subscription {
+    async fn next(&mut self) -> Vec<DeltaBatch> {
+        Self::next(self).await
+    }
+
+    fn has_synced(&self) -> bool {
+        Self::has_synced(self)
+    }
+
+    fn waiting(&self) -> usize {
+        Self::waiting(self)
+    }
+}
+
+/// Joins a module's writes to the syncs that made them.
+struct Writes {
+    controller: Arc<Controller>,
+    /// Of the latest instance.
+    lister: ArcSwapOption<Lister>,
+}
+
+impl WriteObserver for Writes {
+    fn shown_revision(&self, resource: &Resource, key: &ObjectKey) -> u64 {
+        let lister = self.lister.load();
+        match lister.as_ref().map(|lister| lister.shows(resource, key, "")) {
+            Some(Presence::Present { revision, .. }) => revision,
+            Some(Presence::Absent) | None => 0,
+        }
+    }
+
+    fn wrote(&self, sync: SyncId, write: Write) {
+        if let Some(key) = self.controller.key_of(sync) {
+            self.controller.gate.record(&key, write, Instant::now());
+        }
+    }
+}
