@@ -5,6 +5,7 @@ mod boundaries;
 mod guests;
 mod kubectl;
 mod target;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ usage: cargo xtask <verb>
   guests [name…] [--out <folder>]   build guests and fixtures to components (default: all, to target/guests)
   boundaries                        the crate map, and no source file outside the module tree
   kubectl                           build the kubectl that the tests drive, if Go is there
+  tools [name…]                     install programs that tests drive, where that is possible
   bench [name]                      run every benchmark, or one";
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, rest)) if verb == "guests" => guests::build(&guests::Args::parse(rest)?),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [])) if verb == "kubectl" => kubectl::build(&root()?),
+        Some((verb, names)) if verb == "tools" => tools::install(names),
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),
         Some((verb, _)) => bail!("there is no verb `{verb}`\n{USAGE}"),

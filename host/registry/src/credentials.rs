@@ -189,7 +189,10 @@ impl Credentials {
 
     /// Who to be at this repository: the registry's helper if there is one, then the entry
     /// with the longest path that the repository lies under, then the store for all.
-    pub(crate) async fn find(&self, repository: &Repository) -> Result<Credential, CredentialError> {
+    ///
+    /// # Errors
+    /// A helper that is missing or fails.
+    pub async fn find(&self, repository: &Repository) -> Result<Credential, CredentialError> {
         let registry = normalise(repository.registry());
         if let Some(helper) = self.helpers.get(&registry) {
             return ask(helper, &registry).await;

@@ -43,6 +43,9 @@ pub(crate) enum ExchangeError {
     /// No connection, or one that broke.
     #[error("{0}")]
     Broken(String),
+    /// The peer and we do not agree on TLS.
+    #[error(transparent)]
+    Tls(rustls::Error),
     /// Nothing came for too long.
     #[error("no answer for {} s", .0.as_secs())]
     Silent(Duration),
@@ -98,7 +101,7 @@ impl Http {
         let answer = tokio::time::timeout(patience, self.client.request(request))
             .await
             .map_err(|_| ExchangeError::Silent(patience))?
-            .map_err(|error| ExchangeError::Broken(chain(&error)))?;
+            .map_err(|error| broken(&error))?;
         let (head, body) = answer.into_parts();
         let body = read(BoxBody::new(body), limit, head.status.is_success()).await?;
         Ok(Answer {
@@ -160,6 +163,22 @@ pub(crate) fn is_allowed(uri: &Uri, insecure: &[String]) -> bool {
             .is_some_and(|authority| insecure.iter().any(|host| host == authority.as_str())),
         _ => false,
     }
+}
+
+/// Tells trouble with TLS, which lasts, from trouble with connections.
+fn broken(error: &(dyn std::error::Error + 'static)) -> ExchangeError {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // An I/O error shows what it wraps only to those who ask for it.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if let Some(error) = wrapped.and_then(|error| error.downcast_ref::<rustls::Error>()) {
+            return ExchangeError::Tls(error.clone());
+        }
+        cause = error.source();
+    }
+    ExchangeError::Broken(chain(error))
 }
 
 /// The error and its causes, which hyper keeps from the first line.

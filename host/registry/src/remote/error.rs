@@ -24,6 +24,14 @@ pub enum RemoteError {
         /// What happened.
         problem: String,
     },
+    /// No TLS, or a certificate that is not trusted. Trying again does not help.
+    #[error("cannot trust registry {registry}: {problem}")]
+    Tls {
+        /// The registry.
+        registry: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The time given for the whole operation is over.
     #[error("registry {registry} did not answer within the time limit")]
     TimedOut {
@@ -175,6 +183,19 @@ fn wait(retry_after: Option<Duration>) -> String {
         .unwrap_or_default()
 }
 
+fn tls_problem(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            "it does not speak TLS: list it as insecure if that is intended".to_owned()
+        }
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {
+            "its certificate is from an unknown authority: add the authority to those that are trusted"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 #[derive(Deserialize)]
 struct Envelope {
     errors: Vec<Entry>,
@@ -210,7 +231,7 @@ impl RemoteError {
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::Tls { .. } => true,
             Self::GaveUp { last, .. } => last.is_unavailable(),
             other => other.may_pass(),
         }
@@ -248,6 +269,10 @@ impl RemoteError {
         let registry = repository.registry().to_owned();
         match error {
             ExchangeError::TooLong { limit } => Self::TooLong { registry, limit },
+            ExchangeError::Tls(error) => Self::Tls {
+                registry,
+                problem: tls_problem(&error),
+            },
             other => Self::Unreachable {
                 registry,
                 problem: other.to_string(),

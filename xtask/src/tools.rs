@@ -1,0 +1,96 @@
+//! `xtask tools`: programs that tests drive and that a distribution packages.
+//!
+//! Installs what is missing where that is possible without asking: on Debian and its
+//! kin, as root. Elsewhere it says what to install and succeeds, because the tests that
+//! need a program then skip themselves.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+/// A program that tests drive.
+struct Tool {
+    /// As it is called here, and the package of Debian that holds it.
+    name: &'static str,
+    /// The file that shows whether it is there.
+    program: &'static str,
+    /// What is skipped without it.
+    tests: &'static str,
+}
+
+const TOOLS: [Tool; 3] = [
+    Tool {
+        name: "docker-registry",
+        program: "docker-registry",
+        tests: "the tests of OCI registries",
+    },
+    Tool {
+        name: "prometheus",
+        program: "promtool",
+        tests: "the tests of metrics and alerts",
+    },
+    Tool {
+        name: "chromium",
+        program: "chromium",
+        tests: "the tests of the status page",
+    },
+];
+
+/// Installs the named tools, or all.
+pub(crate) fn install(names: &[String]) -> Result<()> {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !TOOLS.iter().any(|tool| tool.name == **name))
+    {
+        let known: Vec<_> = TOOLS.iter().map(|tool| tool.name).collect();
+        bail!("there is no tool `{unknown}`: name any of {}", known.join(", "));
+    }
+    let wanted = |tool: &&Tool| names.is_empty() || names.iter().any(|name| name == tool.name);
+    let missing: Vec<_> = TOOLS
+        .iter()
+        .filter(wanted)
+        .filter(|tool| !is_there(tool.program))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if is_there("apt-get") && is_root()? {
+        return apt_get(&missing);
+    }
+    for tool in missing {
+        println!(
+            "{} is not installed, so {} are skipped; on Debian and Ubuntu: sudo apt-get install {}",
+            tool.program, tool.tests, tool.name
+        );
+    }
+    Ok(())
+}
+
+fn apt_get(tools: &[&Tool]) -> Result<()> {
+    run(&["update", "--quiet"])?;
+    let packages: Vec<_> = tools.iter().map(|tool| tool.name).collect();
+    let install = ["install", "--quiet", "--yes", "--no-install-recommends"];
+    run(&[install.as_slice(), &packages].concat())
+}
+
+fn run(arguments: &[&str]) -> Result<()> {
+    let status = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .context("cannot run apt-get")?;
+    ensure!(status.success(), "apt-get {} failed", arguments.join(" "));
+    Ok(())
+}
+
+/// Whether a program is in the search path.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> Result<bool> {
+    let output = Command::new("id").arg("-u").output().context("cannot run id")?;
+    Ok(output.stdout.trim_ascii() == b"0")
+}
