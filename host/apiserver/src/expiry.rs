@@ -1,4 +1,5 @@
-//! What grows old: events live an hour, and past revisions are forgotten.
+//! What grows old: events live an hour, past revisions are forgotten, and what watches
+//! are unlikely to resume from is packed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub(crate) async fn run(api: Arc<Api>) {
     loop {
         tokio::select! {
             () = api.draining.cancelled() => return,
+            () = api.store.pack() => continue,
             _ = ticks.tick() => {}
         }
         api.store.checkpoint(EVENT_LIFETIME);

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::types::selectors::Fields;
@@ -46,7 +45,7 @@ impl fmt::Display for Key {
 }
 
 /// Labels of an object.
-pub(crate) type Labels = SmallVec<[(SmolStr, SmolStr); 4]>;
+pub(crate) type Labels = Box<[(SmolStr, SmolStr)]>;
 
 /// The constant beginning of every body of one resource.
 #[derive(Clone, Debug)]
@@ -62,11 +61,12 @@ impl Head {
 }
 
 /// What the server needs to know of an object without parsing it.
-#[derive(Clone, Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Envelope {
     pub(crate) uid: SmolStr,
     pub(crate) labels: Labels,
-    pub(crate) fields: Fields,
+    /// Selectable fields that are not empty.
+    fields: Box<[(&'static str, SmolStr)]>,
     pub(crate) deleting: bool,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Draft {
     head: Head,
     tail: Vec<u8>,
     metadata_end: usize,
-    envelope: Envelope,
+    envelope: Arc<Envelope>,
 }
 
 impl Draft {
@@ -105,43 +105,60 @@ impl Draft {
             head: head.clone(),
             tail,
             metadata_end,
-            envelope: envelope(object, fields),
+            envelope: Arc::new(envelope(object, fields)),
         }
     }
 
     /// Whether storing this draft would change nothing.
     pub(crate) fn is_same_as(&self, stored: &Stored) -> bool {
-        stored.body.get(stored.tail_at as usize..) == Some(self.tail.as_slice())
+        stored.body.get(stored.about.tail_at as usize..) == Some(self.tail.as_slice())
     }
 
-    /// The object as of a revision.
+    /// A new object as of a revision.
     pub(crate) fn at(&self, key: Key, revision: Revision) -> Stored {
-        let mut digits = itoa(revision);
-        let head = self.head.0.as_bytes();
-        let tail_at = head.len() + digits.len();
-        let mut body = Vec::with_capacity(tail_at + self.tail.len());
-        body.extend_from_slice(head);
-        body.append(&mut digits);
-        body.extend_from_slice(&self.tail);
-        Stored {
+        self.build(Arc::new(key), Arc::clone(&self.envelope), revision)
+    }
+
+    /// The next version of an object. What versions have in common is kept once.
+    pub(crate) fn after(&self, previous: &Stored, revision: Revision) -> Stored {
+        let About { key, envelope, .. } = &previous.about;
+        let envelope = if *envelope == self.envelope {
+            envelope
+        } else {
+            &self.envelope
+        };
+        self.build(Arc::clone(key), Arc::clone(envelope), revision)
+    }
+
+    fn build(&self, key: Arc<Key>, envelope: Arc<Envelope>, revision: Revision) -> Stored {
+        let (head, tail) = (self.head.0.as_bytes(), self.tail.as_slice());
+        let (body, tail_at) = join(head, revision, tail);
+        let about = About {
             key,
             revision,
-            envelope: self.envelope.clone(),
+            envelope,
             head_len: small(head.len()),
             tail_at: small(tail_at),
             metadata_end: small(tail_at + self.metadata_end),
-            body: body.into(),
-        }
+        };
+        Stored { about, body }
     }
+}
+
+/// A body of exactly the size it needs, and where its tail begins.
+fn join(head: &[u8], revision: Revision, tail: &[u8]) -> (Bytes, usize) {
+    let digits = revision.to_string();
+    let tail_at = head.len() + digits.len();
+    let mut body = Vec::with_capacity(tail_at + tail.len());
+    body.extend_from_slice(head);
+    body.extend_from_slice(digits.as_bytes());
+    body.extend_from_slice(tail);
+    (body.into(), tail_at)
 }
 
 /// Offsets are 32 bits wide: a request body has at most 3 MiB.
 fn small(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
-}
-
-fn itoa(number: u64) -> Vec<u8> {
-    number.to_string().into_bytes()
 }
 
 /// An emptied list or map of the metadata is left out, as Go's `omitempty` does.
@@ -169,42 +186,60 @@ fn envelope(object: &Value, fields: Fields) -> Envelope {
         labels: labels
             .map(|(key, value)| (key.into(), value.as_str().unwrap_or_default().into()))
             .collect(),
-        fields,
+        fields: fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect(),
         deleting: member("deletionTimestamp").is_some_and(|value| !value.is_null()),
     }
+}
+
+/// An object as stored at one revision, without its body.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    key: Arc<Key>,
+    revision: Revision,
+    envelope: Arc<Envelope>,
+    head_len: u32,
+    tail_at: u32,
+    metadata_end: u32,
 }
 
 /// An object as stored at one revision. Immutable.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    key: Key,
-    revision: Revision,
-    envelope: Envelope,
-    head_len: u32,
-    tail_at: u32,
-    metadata_end: u32,
+    about: About,
     body: Bytes,
 }
 
 impl Stored {
+    /// Puts together again what [`Self::about`] and [`Self::body`] gave.
+    pub(crate) fn new(about: About, body: Bytes) -> Self {
+        Self { about, body }
+    }
+
+    pub(crate) fn about(&self) -> &About {
+        &self.about
+    }
+
     pub(crate) fn key(&self) -> &Key {
-        &self.key
+        &self.about.key
     }
 
     pub(crate) fn revision(&self) -> Revision {
-        self.revision
+        self.about.revision
     }
 
     pub(crate) fn envelope(&self) -> &Envelope {
-        &self.envelope
+        &self.about.envelope
     }
 
     pub(crate) fn uid(&self) -> &str {
-        &self.envelope.uid
+        &self.about.envelope.uid
     }
 
     pub(crate) fn deleting(&self) -> bool {
-        self.envelope.deleting
+        self.about.envelope.deleting
     }
 
     /// The whole object as JSON.
@@ -214,13 +249,13 @@ impl Stored {
 
     /// `metadata` as JSON.
     pub(crate) fn metadata(&self) -> &[u8] {
-        let start = self.head_len as usize - Head::METADATA.len();
-        &self.body[start..self.metadata_end as usize]
+        let start = self.about.head_len as usize - Head::METADATA.len();
+        &self.body[start..self.about.metadata_end as usize]
     }
 
-    /// The value of a selectable field.
+    /// The value of a selectable field; none if it is empty.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.envelope
+        self.envelope()
             .fields
             .iter()
             .find(|(field, _)| *field == name)
@@ -234,33 +269,28 @@ impl Stored {
 
     /// The same object under another revision, as a deletion reports it.
     pub(crate) fn at(&self, revision: Revision) -> Self {
-        let mut digits = itoa(revision);
-        let (head, tail) = (
-            &self.body[..self.head_len as usize],
-            &self.body[self.tail_at as usize..],
-        );
-        let tail_at = head.len() + digits.len();
-        let mut body = Vec::with_capacity(tail_at + tail.len());
-        body.extend_from_slice(head);
-        body.append(&mut digits);
-        body.extend_from_slice(tail);
-        let metadata_end = self.metadata_end as usize - self.tail_at as usize + tail_at;
-        Self {
-            key: self.key.clone(),
+        let About {
+            head_len,
+            tail_at,
+            metadata_end,
+            ..
+        } = self.about;
+        let (head, tail) = (&self.body[..head_len as usize], &self.body[tail_at as usize..]);
+        let (body, moved) = join(head, revision, tail);
+        let about = About {
             revision,
-            envelope: self.envelope.clone(),
-            head_len: self.head_len,
-            tail_at: small(tail_at),
-            metadata_end: small(metadata_end),
-            body: body.into(),
-        }
+            tail_at: small(moved),
+            metadata_end: small(metadata_end as usize - tail_at as usize + moved),
+            ..self.about.clone()
+        };
+        Self { about, body }
     }
 
     /// The same object under another `apiVersion`.
     pub(crate) fn under(&self, head: &Head) -> Bytes {
         let mut body = Vec::with_capacity(head.0.len() + self.body.len());
         body.extend_from_slice(head.0.as_bytes());
-        body.extend_from_slice(&self.body[self.head_len as usize..]);
+        body.extend_from_slice(&self.body[self.about.head_len as usize..]);
         body.into()
     }
 }
@@ -288,7 +318,7 @@ mod tests {
             (&json!("v1"), &json!("Pod"))
         );
         assert_eq!(value["spec"]["text"], "\"quoted\"");
-        assert_eq!(stored.envelope().labels.as_slice(), &[("x".into(), "y".into())]);
+        assert_eq!(stored.envelope().labels.as_ref(), &[("x".into(), "y".into())]);
     }
 
     #[test]

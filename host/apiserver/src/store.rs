@@ -9,16 +9,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::history::{Change, Event, History, TooOld};
+use crate::history::{Change, Event, History, Segment, TooOld};
 use crate::object::{Draft, Key, Revision, Stored};
-use crate::subscription::{Interest, Queue, Subscription};
+use crate::subscription::{Interest, Queue, Replay, Subscription};
 use crate::watchers::Watchers;
 
 /// The store.
@@ -26,17 +27,34 @@ use crate::watchers::Watchers;
 pub(crate) struct Store {
     revision: Arc<AtomicU64>,
     checkpoints: Mutex<VecDeque<(Instant, Revision)>>,
+    collections: Mutex<Vec<Weak<Collection>>>,
+    /// Some collection has old events to pack.
+    ripe: Arc<Notify>,
 }
 
 impl Store {
     /// A new collection. `trigger` names the selectable field by which watchers of
     /// single values are woken selectively.
     pub(crate) fn collection(&self, trigger: Option<&'static str>) -> Arc<Collection> {
-        Arc::new(Collection {
+        let collection = Arc::new(Collection {
             revision: Arc::clone(&self.revision),
             trigger,
+            ripe: Arc::clone(&self.ripe),
             state: RwLock::new(State::new()),
-        })
+        });
+        let mut collections = self.collections.lock();
+        collections.retain(|other| other.strong_count() > 0);
+        collections.push(Arc::downgrade(&collection));
+        collection
+    }
+
+    /// Waits until there are old events to pack, and packs them.
+    pub(crate) async fn pack(&self) {
+        self.ripe.notified().await;
+        let collections: Vec<_> = self.collections.lock().iter().filter_map(Weak::upgrade).collect();
+        for collection in collections {
+            collection.pack();
+        }
     }
 
     /// The newest revision.
@@ -110,6 +128,7 @@ pub(crate) struct PageQuery<'a> {
 pub(crate) struct Collection {
     revision: Arc<AtomicU64>,
     trigger: Option<&'static str>,
+    ripe: Arc<Notify>,
     state: RwLock<State>,
 }
 
@@ -214,7 +233,7 @@ impl Collection {
             .get_mut(key)
             .filter(|object| object.revision() == expected)
             .ok_or(Raced)?;
-        let object = Arc::new(draft.at(key.clone(), self.advance()));
+        let object = Arc::new(draft.after(slot, self.advance()));
         let previous = std::mem::replace(slot, Arc::clone(&object));
         self.publish(&mut state, Change::Modified, Arc::clone(&object), Some(previous));
         Ok(object)
@@ -244,17 +263,19 @@ impl Collection {
         revision: Revision,
     ) -> Result<Subscription, TooOld> {
         let mut state = self.state.write();
-        let replay = state.history.since(revision)?;
-        let replay = replay
-            .filter(|event| interest.covers(event, self.trigger))
-            .cloned()
-            .collect();
+        let since = state.history.since(revision)?;
+        let events = since.events.filter(|event| interest.covers(event, self.trigger));
+        let replay = Replay {
+            after: revision,
+            segments: since.segments.cloned().collect(),
+            events: events.cloned().collect(),
+        };
         Ok(self.subscribe(&mut state, interest, replay))
     }
 
     /// Events from now on.
     pub(crate) fn watch_now(self: &Arc<Self>, interest: Interest) -> Subscription {
-        self.subscribe(&mut self.state.write(), interest, VecDeque::new())
+        self.subscribe(&mut self.state.write(), interest, Replay::default())
     }
 
     /// The present content, the revision it is from, and the events after it.
@@ -269,7 +290,7 @@ impl Collection {
         (
             items,
             revision,
-            self.subscribe(&mut state, interest, VecDeque::new()),
+            self.subscribe(&mut state, interest, Replay::default()),
         )
     }
 
@@ -283,15 +304,10 @@ impl Collection {
         self.state.write().watchers.remove(interest, queue);
     }
 
-    fn subscribe(
-        self: &Arc<Self>,
-        state: &mut State,
-        interest: Interest,
-        replay: VecDeque<Arc<Event>>,
-    ) -> Subscription {
-        let queue = Queue::new(replay);
-        state.watchers.add(&interest, Arc::clone(&queue));
-        Subscription::new(Arc::clone(self), interest, queue)
+    fn subscribe(self: &Arc<Self>, state: &mut State, interest: Interest, replay: Replay) -> Subscription {
+        let subscription = Subscription::new(Arc::clone(self), interest, replay);
+        subscription.join(&mut state.watchers);
+        subscription
     }
 
     fn newest(&self) -> Revision {
@@ -305,7 +321,23 @@ impl Collection {
     fn publish(&self, state: &mut State, change: Change, object: Arc<Stored>, previous: Option<Arc<Stored>>) {
         let event = Arc::new(Event::new(change, object, previous, Instant::now()));
         state.watchers.notify(&event, self.trigger);
-        state.history.push(event);
+        if state.history.push(event) {
+            self.ripe.notify_one();
+        }
+    }
+
+    /// Packs old events, a few at a time, holding up nobody for longer than it takes to
+    /// swap them.
+    fn pack(&self) {
+        loop {
+            let ripe = self.state.read().history.ripe();
+            let Some(segment) = Segment::pack(&ripe) else {
+                return;
+            };
+            self.state.write().history.settle(segment);
+            // What only the history held is freed here, not under the lock.
+            drop(ripe);
+        }
     }
 }
 

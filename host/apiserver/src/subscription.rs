@@ -12,9 +12,10 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 
-use crate::history::Event;
+use crate::history::{Event, Segment};
 use crate::object::{Revision, Stored};
 use crate::store::Collection;
+use crate::watchers::Watchers;
 
 /// How many events may wait beyond those replayed at the start.
 const BACKLOG: usize = 16 * 1024;
@@ -44,6 +45,16 @@ impl Interest {
     }
 }
 
+/// What a watcher has missed so far.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    /// Only events after this revision were missed.
+    pub(crate) after: Revision,
+    /// The older part, unpacked when it is its turn.
+    pub(crate) segments: VecDeque<Arc<Segment>>,
+    pub(crate) events: VecDeque<Arc<Event>>,
+}
+
 /// The watcher did not keep up and missed events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the watcher fell behind by more than {BACKLOG} events")]
@@ -62,7 +73,7 @@ struct QueueState {
 }
 
 impl Queue {
-    pub(crate) fn new(replay: VecDeque<Arc<Event>>) -> Arc<Self> {
+    fn new(replay: VecDeque<Arc<Event>>) -> Arc<Self> {
         let limit = replay.len() + BACKLOG;
         Arc::new(Self(Mutex::new(QueueState {
             events: replay,
@@ -97,24 +108,52 @@ impl Queue {
 pub(crate) struct Subscription {
     collection: Arc<Collection>,
     interest: Interest,
+    after: Revision,
+    segments: Mutex<VecDeque<Arc<Segment>>>,
     queue: Arc<Queue>,
 }
 
 impl Subscription {
-    pub(crate) fn new(collection: Arc<Collection>, interest: Interest, queue: Arc<Queue>) -> Self {
+    pub(crate) fn new(collection: Arc<Collection>, interest: Interest, replay: Replay) -> Self {
         Self {
             collection,
             interest,
-            queue,
+            after: replay.after,
+            segments: Mutex::new(replay.segments),
+            queue: Queue::new(replay.events),
         }
     }
 
-    /// The next events in order, as many as there are up to `limit`.
+    /// Has writers push into this subscription.
+    pub(crate) fn join(&self, watchers: &mut Watchers) {
+        watchers.add(&self.interest, Arc::clone(&self.queue));
+    }
+
+    /// The next events that had been packed already.
+    fn unpacked(&self) -> Option<Vec<Arc<Event>>> {
+        let mut segments = self.segments.lock();
+        while let Some(segment) = segments.pop_front() {
+            let mut events = segment.unpack();
+            events.retain(|event| {
+                event.revision() > self.after && self.interest.covers(event, self.collection.trigger())
+            });
+            if !events.is_empty() {
+                return Some(events);
+            }
+        }
+        None
+    }
+
+    /// The next events in order, as many as there are up to `limit`; packed ones come a
+    /// segment at a time.
     pub(crate) fn poll_next(
         &self,
         cx: &mut Context<'_>,
         limit: usize,
     ) -> Poll<Result<Vec<Arc<Event>>, Lagged>> {
+        if let Some(events) = self.unpacked() {
+            return Poll::Ready(Ok(events));
+        }
         let mut state = self.queue.0.lock();
         if state.lagged {
             return Poll::Ready(Err(Lagged));
@@ -134,7 +173,8 @@ impl Subscription {
 
     /// The revision up to which everything has been read, if nothing is waiting.
     pub(crate) fn caught_up_at(&self) -> Option<Revision> {
-        self.collection.revision_if(|| self.queue.is_empty())
+        self.collection
+            .revision_if(|| self.segments.lock().is_empty() && self.queue.is_empty())
     }
 }
 

@@ -1,3 +1,5 @@
+use std::task::{Context, Poll, Waker};
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -191,4 +193,28 @@ fn a_watcher_that_falls_behind_is_cut_off() {
             .unwrap();
     }
     assert!(futures::FutureExt::now_or_never(slow.next()).unwrap().is_err());
+}
+
+#[test]
+fn a_watch_resumes_from_events_that_were_packed() {
+    let store = Store::default();
+    let collection = store.collection(None);
+    for index in 0..3000_u32 {
+        let step = Step::Put(u8::try_from(index % 7).unwrap());
+        apply(&collection, &step, &index.to_string().repeat(100));
+    }
+    collection.pack();
+    for after in [0, 1, 777, 2999] {
+        let subscription = collection
+            .watch_from(Interest::All, after)
+            .expect("nothing was dropped");
+        assert_eq!(subscription.caught_up_at(), None, "something is waiting");
+        let mut seen = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(events) = subscription.poll_next(&mut cx, usize::MAX) {
+            seen.extend(events.unwrap().iter().map(|event| event.revision()));
+        }
+        assert_eq!(seen, (after + 1..=3000).collect::<Vec<_>>());
+        assert_eq!(subscription.caught_up_at(), Some(3000));
+    }
 }
