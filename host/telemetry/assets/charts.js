@@ -56,7 +56,7 @@ export class Charts {
     } else {
       const wanted = this.#samples.at(-1).time - SPAN * (1 - at.share);
       const nearest = (best, { time }) => (Math.abs(time - wanted) < Math.abs(best - wanted) ? time : best);
-      this.#cursor = this.#samples.map((sample) => sample).reduce(nearest, this.#samples[0].time);
+      this.#cursor = this.#samples.reduce(nearest, this.#samples[0].time);
     }
     this.#draw();
   }
@@ -194,11 +194,11 @@ function logScale(lines) {
   return { ticks, y };
 }
 
-/** The next 1, 2 or 5 with zeros, so that half of it reads well too. */
+/** The next even number with zeros, so that half of it reads well too. */
 function nice(value) {
   if (value <= 2) return 2;
   const decade = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 10].map((step) => step * decade).find((step) => step >= value);
+  return [1, 2, 4, 6, 8, 10].map((step) => step * decade).find((step) => step >= value);
 }
 
 function path(samples, values, x, y) {

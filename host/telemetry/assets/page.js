@@ -7,6 +7,7 @@ import { Modules, cacheTable, checkTable, isError, leaseTable, shadowTable, sync
 const POLL = 2000;
 const TIMEOUT = 5000;
 const STREAM_RETRY = 3000;
+const SYNC_STEP = 20;
 
 const at = (id) => document.getElementById(id);
 const charts = new Charts(at("charts"));
@@ -20,6 +21,7 @@ const tables = {
 };
 let status = null;
 let sample = null;
+let syncsShown = SYNC_STEP;
 
 // --- what the host says ---
 
@@ -112,7 +114,9 @@ function showTiles() {
     ["Syncs per second", rate(sum(({ syncs }) => syncs))],
     ["Errors per second", rate(sum(({ errors }) => errors))],
     ["API calls per second", rate(sum(({ calls }) => calls))],
-    ["Cached objects", `${count(objects)} in ${bytes(cached)}`],
+    ["Guest memory", bytes(status.modules.reduce((total, { usage }) => total + usage.memoryBytes, 0))],
+    ["Cached objects", count(objects)],
+    ["Cache size", bytes(cached)],
   ];
   const host = at("tiles");
   tiles.forEach(([title, value], index) => {
@@ -151,7 +155,8 @@ function showSyncs() {
   const matches = all.filter(({ sync }) => (form.get("what") !== "errors" || isError(sync))
     && (!text || sync.key.toLowerCase().includes(text) || (sync.error ?? "").toLowerCase().includes(text)));
   matches.sort((a, b) => Date.parse(b.sync.at) - Date.parse(a.sync.at) || b.sync.id - a.sync.id);
-  const shown = matches.slice(0, 50);
+  const shown = matches.slice(0, syncsShown);
+  at("sync-more").hidden = shown.length === matches.length;
   say(at("sync-count"), matches.length > shown.length ? `The latest ${shown.length} of ${matches.length} remembered.` : `${matches.length} remembered.`);
   tables.syncs.show(shown, ({ module, sync }) => `${module} ${sync.id} ${sync.at}`);
 }
@@ -167,6 +172,10 @@ function showShadows() {
 
 at("chart-module").addEventListener("change", ({ target }) => charts.select(target.value));
 at("sync-filter").addEventListener("input", () => status && showSyncs());
+at("sync-more").addEventListener("click", () => {
+  syncsShown += SYNC_STEP;
+  showSyncs();
+});
 at("sync-filter").addEventListener("submit", (event) => event.preventDefault());
 
 const THEMES = ["system", "light", "dark"];
