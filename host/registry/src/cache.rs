@@ -113,7 +113,8 @@ impl Cache {
 
     async fn keep(&self, path: String, content: Bytes) {
         self.run(move |shared| {
-            if content.len() as u64 > shared.limit {
+            let is_kept = || shared.read(&path).is_some_and(|kept| kept == content);
+            if content.len() as u64 > shared.limit || is_kept() {
                 return;
             }
             let kept = shared.write(&path, &content).and_then(|()| shared.evict(&path));

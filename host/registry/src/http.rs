@@ -169,14 +169,17 @@ pub(crate) fn is_allowed(uri: &Uri, insecure: &[String]) -> bool {
 fn broken(error: &(dyn std::error::Error + 'static)) -> ExchangeError {
     let mut cause = Some(error);
     while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return ExchangeError::Tls(error.clone());
+        }
         // An I/O error shows what it wraps only to those who ask for it.
         let wrapped = error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
-        if let Some(error) = wrapped.and_then(|error| error.downcast_ref::<rustls::Error>()) {
-            return ExchangeError::Tls(error.clone());
-        }
-        cause = error.source();
+        cause = match wrapped {
+            Some(error) => Some(error),
+            None => error.source(),
+        };
     }
     ExchangeError::Broken(chain(error))
 }
