@@ -1,0 +1,121 @@
+//! One replica's part in a sharded module: follows the table, says what it has drained.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::table::{Participant, Table};
+use super::{Epoch, Share, SlotSet};
+use crate::lease::tenure::Tenure;
+
+/// What a replica says in its membership Lease about one module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Which stay in the module it speaks of.
+    pub session: u64,
+    /// The lineage of the table that is confirmed; 0 when none was seen.
+    pub lineage: u64,
+    /// Its number. Confirmed means: no sync is running, or will start, of a key that this
+    /// table does not give to this session.
+    pub epoch: u64,
+}
+
+/// See the module.
+pub struct ShareMember {
+    participant: Participant,
+    tenure: Option<Tenure>,
+    table: Option<Arc<Table>>,
+    owned: SlotSet,
+    /// Syncs of keys that were lost may still be running.
+    draining: bool,
+    confirmed: Epoch,
+}
+
+impl ShareMember {
+    /// A replica that does not own anything yet.
+    #[must_use]
+    pub fn new(identity: SmolStr, session: u64) -> Self {
+        Self {
+            participant: Participant { identity, session },
+            tenure: None,
+            table: None,
+            owned: SlotSet::default(),
+            draining: false,
+            confirmed: Epoch::default(),
+        }
+    }
+
+    /// Follows the membership. Under another tenure nothing that was given before counts,
+    /// and a new session begins, which is numbered by `next_session` when it is needed.
+    pub fn set_tenure(&mut self, tenure: Option<&Tenure>, next_session: impl FnOnce() -> u64) {
+        if self.tenure.as_ref() == tenure {
+            return;
+        }
+        if self.tenure.is_some() {
+            self.participant.session = next_session();
+            self.draining |= !self.owned.is_empty();
+            self.owned = SlotSet::default();
+        }
+        self.tenure = tenure.cloned();
+        self.follow();
+    }
+
+    /// A table was read. One older than the last is ignored.
+    pub fn see(&mut self, table: &Arc<Table>) {
+        let is_newer = self.table.as_ref().is_none_or(|known| {
+            known.epoch.lineage != table.epoch.lineage || known.epoch.number < table.epoch.number
+        });
+        if is_newer {
+            self.table = Some(table.clone());
+            self.follow();
+        }
+    }
+
+    /// No sync is running any more of a key that the share of this epoch does not own.
+    pub fn drained(&mut self, epoch: Epoch) {
+        if epoch == self.epoch() {
+            self.draining = false;
+            self.confirmed = epoch;
+        }
+    }
+
+    /// What to say in the membership Lease.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        Claim {
+            session: self.participant.session,
+            lineage: self.confirmed.lineage,
+            epoch: self.confirmed.number,
+        }
+    }
+
+    /// What may be synced.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        Share::new(self.owned, self.tenure.clone(), self.epoch())
+    }
+
+    /// Whether slots are on their way, so that news is worth looking for more often.
+    #[must_use]
+    pub fn is_settling(&self) -> bool {
+        self.draining || self.table.as_ref().is_none_or(|table| !table.is_settled())
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.table.as_ref().map_or(Epoch::default(), |table| table.epoch)
+    }
+
+    fn follow(&mut self) {
+        let Some(table) = &self.table else { return };
+        let owned = match &self.tenure {
+            Some(_) => table.owned_by(&self.participant),
+            None => SlotSet::default(),
+        };
+        self.draining |= !self.owned.is_subset(&owned);
+        self.owned = owned;
+        if !self.draining {
+            self.confirmed = table.epoch;
+        }
+    }
+}
