@@ -1,8 +1,8 @@
 //! Signatures of artifacts: finding them beside the artifact, checking them against a
 //! policy, and adding one.
 //!
-//! Two layouts are read, both of cosign: the older one ([`cosign`], a tag
-//! `sha256-<hex>.sig`) and sigstore bundles that refer to the artifact ([`bundle`]). The
+//! Two layouts are read, both of cosign: the older one (a tag
+//! `sha256-<hex>.sig`) and sigstore bundles that refer to the artifact. The
 //! older one is written, since every cosign reads it.
 //!
 //! Promises: checking needs neither network nor clock service, only the policy; a

@@ -127,6 +127,18 @@ async fn a_registry_that_takes_no_token_is_not_asked_for_ever() {
     assert_eq!(script.asked().len(), 3);
 }
 
+#[tokio::test]
+async fn credentials_are_not_sent_to_a_token_service_without_tls() {
+    let challenge = "WWW-Authenticate: Bearer realm=\"http://tokens.example/token\"\r\n";
+    let script = Script::start(move |_| answer("401 Unauthorized", challenge, b"")).await;
+    let client = client(&script.host, Credential::IdentityToken(Secret::new("refresh")));
+    let error = resolve(&client, &script.host).await.unwrap_err();
+    assert!(
+        error.contains("points to `tokens.example` without TLS"),
+        "{error}"
+    );
+}
+
 /// The search path is the process's own, so the test runs once more in another process.
 #[test]
 fn a_helper_is_asked_for_its_registry() {

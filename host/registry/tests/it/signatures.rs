@@ -1,5 +1,7 @@
 //! Signatures made with keys, in both layouts, at a real registry.
 
+use std::collections::HashMap;
+
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SigningKey as _};
 use serde_json::json;
 use tempfile::tempdir;
@@ -12,6 +14,7 @@ use windlass_registry::signing::SigningKey;
 use crate::docker_registry::DockerRegistry;
 use crate::fulcio::{self, base64, statement};
 use crate::http;
+use crate::script::{Script, answer, status};
 use crate::support::{cached_client, client, component, push_options, reference, signer};
 
 struct Key {
@@ -216,4 +219,54 @@ async fn one_good_signature_among_bad_ones_suffices() {
         signer(&client, &tagged, &key.policy).await,
         Ok(key.policy.to_string())
     );
+}
+
+/// Debian's registry has no referrers endpoint, so one is scripted.
+#[tokio::test]
+async fn a_registry_that_lists_referrers_is_asked_for_the_bundles_among_them() {
+    let key = Key::new();
+    let layer = component("a");
+    let manifest = json!({
+        "schemaVersion": 2,
+        "config": { "mediaType": "x", "digest": Digest::of(b""), "size": 0 },
+        "layers": [{ "mediaType": "application/wasm", "digest": Digest::of(&layer), "size": layer.len() }],
+    });
+    let manifest = manifest.to_string();
+    let digest = Digest::of(manifest.as_bytes());
+    let bundle = bundle(&key, &statement(digest, fulcio::SIGNS));
+    let referrer = json!({
+        "schemaVersion": 2,
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of(b"{}"), "size": 2 },
+        "layers": [{ "mediaType": fulcio::BUNDLE, "digest": Digest::of(bundle.as_bytes()), "size": bundle.len() }],
+    });
+    let referrer = referrer.to_string();
+    let listed = |artifact_type: &str, digest: Digest| json!({ "mediaType": fulcio::MANIFEST, "artifactType": artifact_type, "digest": digest, "size": 1 });
+    // A registry need not filter, and what is of another type is not fetched.
+    let others = listed("application/spdx+json", Digest::of(b"absent"));
+    let index = json!({ "manifests": [others, listed(fulcio::BUNDLE, Digest::of(referrer.as_bytes()))] });
+    let query = "?artifactType=application%2Fvnd.dev.sigstore.bundle.v0.3%2Bjson";
+    let pages = HashMap::from([
+        (format!("/v2/gc/manifests/{digest}"), manifest.into_bytes()),
+        (format!("/v2/gc/blobs/{}", Digest::of(&layer)), layer.to_vec()),
+        (
+            format!("/v2/gc/referrers/{digest}{query}"),
+            index.to_string().into_bytes(),
+        ),
+        (
+            format!("/v2/gc/manifests/{}", Digest::of(referrer.as_bytes())),
+            referrer.into_bytes(),
+        ),
+        (
+            format!("/v2/gc/blobs/{}", Digest::of(bundle.as_bytes())),
+            bundle.into_bytes(),
+        ),
+    ]);
+    let script = Script::start(move |asked| {
+        let page = pages.get(asked.line.split(' ').nth(1).unwrap());
+        page.map_or_else(|| status("404 Not Found"), |page| answer("200 OK", "", page))
+    })
+    .await;
+    let pinned = reference(&script.host, "gc").with_digest(digest);
+    let signer = signer(&client(&script.host), &pinned, &key.policy).await;
+    assert_eq!(signer, Ok(key.policy.to_string()));
 }
