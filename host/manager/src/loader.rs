@@ -152,10 +152,11 @@ impl Loader {
     async fn bring(&mut self, entry: &Arc<ModuleEntry>) -> Option<Duration> {
         let same_entry = self.loaded.as_ref().is_some_and(|loaded| loaded.entry == *entry);
         if !same_entry {
+            // Nothing is loaded for this entry, nor for the one before if it comes back.
+            self.loaded = None;
             self.apply_at_once(entry);
         }
         if !entry.enabled {
-            self.loaded = None;
             return None;
         }
         let stamp = self.workshop.sources.stamp(&entry.source);

@@ -4,6 +4,7 @@
 //! The binary is the release build, because that is what users run and because a debug
 //! build of the Wasm compiler takes seconds per guest.
 
+pub mod builds;
 pub mod census;
 pub mod cluster;
 pub mod figures;

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 
 /// How long a state may take to come about before a test gives up. Generous, because it
 /// only decides how long a failing test takes.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(180);
 
 /// Asks until `holds`, every 20 ms.
 ///

@@ -1,0 +1,240 @@
+//! Modules that change while they serve, in a host of the test's own process.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::future::try_join_all;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+use windlass_manager::config::ModuleEntry;
+use windlass_manager::supervisor::{ModuleState, ModuleStatus};
+use windlass_tests::builds::{Build, Builds};
+use windlass_tests::census::PodCensus;
+use windlass_tests::in_process::{InProcess, STOCK, from_file, stock};
+use windlass_tests::wait;
+
+const COUNTER: &str = "windlass-fixture-counter";
+
+async fn wait_for(
+    cluster: &InProcess,
+    name: &str,
+    what: &str,
+    holds: impl Fn(&ModuleStatus) -> bool,
+) -> Result<ModuleStatus> {
+    let mut module = cluster.module(name)?;
+    match tokio::time::timeout(wait::LIMIT, module.status.wait_for(&holds)).await {
+        Ok(status) => Ok(status?.clone()),
+        Err(_) => anyhow::bail!(
+            "{name}: waited for {what}; now {:?}",
+            cluster.module(name)?.status.borrow()
+        ),
+    }
+}
+
+fn counters(numbers: std::ops::Range<usize>) -> Vec<ModuleEntry> {
+    numbers
+        .map(|number| from_file(&format!("counter-{number}"), &format!("{COUNTER}.wasm")))
+        .collect()
+}
+
+fn changes(status: &ModuleStatus) -> u64 {
+    status.reloads_applied + status.reloads_rejected
+}
+
+/// Replaces one guest again and again, each time when the change before has been dealt with.
+async fn replace(cluster: &InProcess, builds: &Builds, name: &str, times: usize) -> Result<()> {
+    let order = [
+        Build::New(1),
+        Build::Truncated,
+        Build::New(2),
+        Build::Original,
+        Build::NoHandler,
+    ];
+    for build in order.into_iter().cycle().take(times) {
+        let before = changes(&cluster.module(name)?.status.borrow());
+        builds.replace(name, build)?;
+        let status = wait_for(cluster, name, "the change", |status| changes(status) > before).await?;
+        let rejected = status.reload.and_then(|reload| reload.rejected);
+        assert_eq!(
+            rejected.is_none(),
+            build.is_good(),
+            "{name} {build:?}: {rejected:?}"
+        );
+        assert_eq!(status.state, ModuleState::Running, "{name} serves all the time");
+    }
+    Ok(())
+}
+
+/// 20 Deployments of 50 replicas are rolled pod by pod, while each stock guest is replaced
+/// 50 times by new, old and broken builds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rollout_of_a_thousand_pods_survives_two_hundred_replacements() -> Result<()> {
+    const DEPLOYMENTS: usize = 20;
+    const REPLICAS: usize = 50;
+    let builds = Builds::of(&STOCK)?;
+    let cluster = InProcess::start(builds.path(), 100, stock()).await?;
+    // What the builds compile to is cached now, as an operator's second replica would find it.
+    try_join_all(STOCK.map(|name| replace(&cluster, &builds, name, 5))).await?;
+    let namespace = &cluster.namespace;
+    let census = PodCensus::start(namespace.pods(), "").await?;
+    let names: Vec<String> = (0..DEPLOYMENTS).map(|number| format!("web-{number}")).collect();
+    let strategy = json!({"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 1}});
+    let spec = json!({"replicas": REPLICAS, "strategy": strategy});
+    try_join_all(
+        names
+            .iter()
+            .map(|name| namespace.create_deployment(name, spec.clone())),
+    )
+    .await?;
+    for name in &names {
+        namespace.wait_complete(name).await?;
+    }
+    let counted = || async { Ok(census.count()) };
+    wait::until("every pod", counted, |count| *count == DEPLOYMENTS * REPLICAS).await?;
+
+    let rolling = async {
+        let deployments = namespace.deployments();
+        try_join_all(names.iter().map(|name| {
+            let container = json!({"name": name, "image": "pause:v2"});
+            let image = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
+            let deployments = deployments.clone();
+            async move {
+                deployments
+                    .patch(name, &PatchParams::default(), &Patch::Strategic(image))
+                    .await
+            }
+        }))
+        .await?;
+        for name in &names {
+            namespace.wait_complete(name).await?;
+        }
+        anyhow::Ok(())
+    };
+    let replacing = try_join_all(STOCK.map(|name| replace(&cluster, &builds, name, 50)));
+    tokio::try_join!(rolling, replacing)?;
+
+    let pods = namespace.pods().list(&ListParams::default()).await?.items;
+    let live: Vec<_> = pods
+        .iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+        .collect();
+    assert_eq!(live.len(), DEPLOYMENTS * REPLICAS);
+    let image = |pod: &k8s_openapi::api::core::v1::Pod| pod.spec.as_ref()?.containers.first()?.image.clone();
+    assert!(live.iter().all(|pod| image(pod).as_deref() == Some("pause:v2")));
+    assert_eq!(
+        census.count(),
+        2 * DEPLOYMENTS * REPLICAS,
+        "each pod replaced exactly once"
+    );
+    for name in STOCK {
+        assert_eq!(cluster.restarts(name)?, 0, "{name} never failed");
+    }
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_modules_come_change_and_go_at_once_and_share_one_watch() -> Result<()> {
+    let builds = Builds::of(&[COUNTER])?;
+    let mut cluster = InProcess::start(builds.path(), 1, Vec::new()).await?;
+    let config_maps = |cluster: &InProcess| {
+        let informers = cluster.platform.informers.status();
+        informers
+            .iter()
+            .filter(|informer| informer.resource.plural == "configmaps")
+            .count()
+    };
+    assert_eq!(config_maps(&cluster), 0);
+    cluster.host.apply(counters(0..20));
+    cluster.host.wait_until_running().await;
+    assert_eq!((cluster.host.modules().len(), config_maps(&cluster)), (20, 1));
+
+    let mut changed = counters(10..30);
+    for entry in &mut changed {
+        entry.workers = Some(3);
+    }
+    changed[0].enabled = false;
+    cluster.host.apply(changed);
+    wait_for(&cluster, "counter-10", "disabled", |status| {
+        status.state == ModuleState::Disabled
+    })
+    .await?;
+    for number in 11..30 {
+        let workers =
+            |status: &ModuleStatus| status.serving.as_ref().is_some_and(|module| module.workers == 3);
+        wait_for(&cluster, &format!("counter-{number}"), "three workers", workers).await?;
+    }
+    assert_eq!((cluster.host.modules().len(), config_maps(&cluster)), (20, 1));
+
+    cluster.host.apply(Vec::new());
+    let gone = || async { Ok(config_maps(&cluster)) };
+    wait::until("the last user to be gone", gone, |count| *count == 0).await?;
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_that_is_renamed_starts_when_the_old_name_has_drained() -> Result<()> {
+    let builds = Builds::of(&[COUNTER])?;
+    let mut cluster = InProcess::start(builds.path(), 1, counters(0..1)).await?;
+    let old = cluster.module("counter-0")?;
+    cluster.host.apply(counters(1..2));
+    wait_for(&cluster, "counter-1", "running", |status| {
+        status.state == ModuleState::Running
+    })
+    .await?;
+    assert_eq!(old.status.borrow().state, ModuleState::Stopped);
+    // And back again, while the other one may still be draining.
+    cluster.host.apply(counters(0..1));
+    wait_for(&cluster, "counter-0", "running", |status| {
+        status.state == ModuleState::Running
+    })
+    .await?;
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_module_becomes_good_again_and_says_what_was_wrong() -> Result<()> {
+    let builds = Builds::of(&[COUNTER])?;
+    builds.replace(COUNTER, Build::NoHandler)?;
+    let mut cluster = InProcess::start(builds.path(), 1, Vec::new()).await?;
+    cluster.host.apply(counters(0..1));
+    let failed = |status: &ModuleStatus| matches!(&status.state, ModuleState::Failed { .. });
+    let status = wait_for(&cluster, "counter-0", "failed", failed).await?;
+    let reason = status
+        .reload
+        .and_then(|reload| reload.rejected)
+        .unwrap_or_default();
+    assert!(
+        reason.contains("does not export windlass:controller/handler"),
+        "{reason}"
+    );
+    builds.replace(COUNTER, Build::Original)?;
+    wait_for(&cluster, "counter-0", "running", |status| {
+        status.state == ModuleState::Running
+    })
+    .await?;
+    cluster.stop().await;
+    Ok(())
+}
+
+const COUNTER_MODULE: &str = "counter-0";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_longer_granted_ends_at_once() -> Result<()> {
+    let builds = Builds::of(&[COUNTER])?;
+    let mut cluster = InProcess::start(builds.path(), 1, counters(0..1)).await?;
+    let mut entries = counters(0..1);
+    entries[0].grant_declared = Some(false);
+    cluster.host.apply(entries);
+    let failed = |status: &ModuleStatus| matches!(&status.state, ModuleState::Failed { .. });
+    wait_for(&cluster, COUNTER_MODULE, "failed", failed).await?;
+    cluster.host.apply(counters(0..1));
+    wait_for(&cluster, COUNTER_MODULE, "running", |status| {
+        status.state == ModuleState::Running
+    })
+    .await?;
+    tokio::time::timeout(Duration::from_secs(30), cluster.stop()).await?;
+    Ok(())
+}
