@@ -3,10 +3,10 @@
 //! Mirrors `api-error` of the contract. Built from a Kubernetes `Status` body where
 //! there is one.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What kind of failure an API call met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApiErrorKind {
     /// 404.
     NotFound,
@@ -39,7 +39,7 @@ pub enum ApiErrorKind {
 }
 
 /// One entry of `Status.details.causes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 pub struct StatusCause {
     /// Machine-readable reason.
@@ -51,7 +51,7 @@ pub struct StatusCause {
 }
 
 /// Why an API call failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct ApiError {
     /// Classification.

@@ -68,7 +68,7 @@ impl fmt::Display for Resource {
 }
 
 /// A resource as discovery describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ResourceInfo {
     /// Its name.
     pub resource: Resource,
@@ -79,7 +79,7 @@ pub struct ResourceInfo {
 }
 
 /// What names an object within a resource, and what a work queue holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectKey {
     /// Empty for cluster-scoped objects.
     pub namespace: SmolStr,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What a finished sync asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Nothing until something changes. Clears the key's failures.
     Done,
@@ -12,7 +14,7 @@ pub enum Outcome {
 }
 
 /// What the guest itself reported as a failed sync.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum SyncError {
     /// Try again with exponential back-off.
     #[error("{0}")]

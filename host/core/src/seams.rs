@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::api_error::ApiError;
@@ -20,7 +21,7 @@ use crate::outcome::{GuestFailure, Outcome, SyncError};
 pub type SyncId = u64;
 
 /// Why a read from the caches was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ReadError {
     /// The manifest has no such watch, or it cannot be read: a breach of the contract.
     #[error("watch {0} is not one the lister can read")]
@@ -50,7 +51,7 @@ pub trait ObjectReader: Send + Sync {
 }
 
 /// How a patch is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PatchType {
     /// RFC 6902.
     Json,
@@ -73,7 +74,7 @@ impl PatchType {
 }
 
 /// Options of a live list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListOptions {
     /// Label selector, may be empty.
     pub label_selector: String,
@@ -86,7 +87,7 @@ pub struct ListOptions {
 }
 
 /// What becomes of dependents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PropagationPolicy {
     /// The garbage collector deletes them afterwards.
     Background,
@@ -97,7 +98,7 @@ pub enum PropagationPolicy {
 }
 
 /// Options of a delete.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteOptions {
     /// Unset: the resource's default.
     pub propagation_policy: Option<PropagationPolicy>,
@@ -162,7 +163,7 @@ pub trait ObjectWriter: Send + Sync {
 }
 
 /// The object an event is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ObjectReference {
     /// Such as `apps/v1`.
     pub api_version: String,
@@ -179,7 +180,7 @@ pub struct ObjectReference {
 }
 
 /// Severity of a Kubernetes event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventType {
     /// For information.
     Normal,
@@ -188,7 +189,7 @@ pub enum EventType {
 }
 
 /// A Kubernetes event to record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// What it is about.
     pub regarding: ObjectReference,
@@ -209,7 +210,7 @@ pub trait EventSink: Send + Sync {
 }
 
 /// One key for a queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueItem {
     /// The key.
     pub key: ObjectKey,
@@ -231,6 +232,34 @@ pub trait Discovery: Send + Sync {
     fn resolve(&self, group: &str, version: &str, kind: &str) -> Option<ResourceInfo>;
 }
 
+/// Severity of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogLevel {
+    /// An operator is needed.
+    Error,
+    /// Degraded, but coping.
+    Warn,
+    /// Lifecycle.
+    Info,
+    /// One line per sync.
+    Debug,
+    /// Payloads.
+    Trace,
+}
+
+/// What a guest learns without asking the cluster. Behind a seam, so that a recorded guest
+/// can be told the same again.
+pub trait Ambient: Send + Sync {
+    /// The wall clock, as time since 1970-01-01T00:00:00Z; zero if it stands before.
+    fn now(&self) -> Duration;
+    /// Nanoseconds since an arbitrary start, never fewer than before.
+    fn monotonic_nanos(&self) -> u64;
+    /// A random number, good enough for names and jitter.
+    fn random(&self) -> u64;
+    /// Whether the log keeps lines of this level.
+    fn logs(&self, level: LogLevel) -> bool;
+}
+
 /// Everything a guest instance may call.
 #[derive(Clone)]
 pub struct Services {
@@ -244,12 +273,14 @@ pub struct Services {
     pub queue: Arc<dyn QueueSink>,
     /// Kinds to resources.
     pub discovery: Arc<dyn Discovery>,
+    /// Time, chance and the log.
+    pub ambient: Arc<dyn Ambient>,
     /// The module's configuration, JSON.
     pub config: Bytes,
 }
 
 /// What happened to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeltaKind {
     /// It appeared.
     Added,

@@ -24,6 +24,7 @@ use windlass_core::seams::{
     ReadError, Services, SyncId,
 };
 use windlass_core::workqueue::Workqueue;
+use windlass_engine::ambient::SystemAmbient;
 use windlass_engine::engine::{Engine, EngineConfig};
 use windlass_engine::instance::Instance;
 use windlass_engine::limits::Limits;
@@ -210,6 +211,7 @@ fn no_services() -> Services {
         events: Arc::<Nothing>::clone(&nothing),
         queue: Arc::<Nothing>::clone(&nothing),
         discovery: nothing,
+        ambient: Arc::new(SystemAmbient),
         config: Bytes::new(),
     }
 }

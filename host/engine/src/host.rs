@@ -8,8 +8,9 @@ use smol_str::SmolStr;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{Store, UpdateDeadline};
 use windlass_core::key::ObjectKey;
-use windlass_core::seams::Services;
+use windlass_core::seams::{Ambient, Services};
 
+use crate::ambient::SystemAmbient;
 use crate::failure::ContractBreach;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::log_budget::LogBudget;
@@ -21,6 +22,7 @@ pub(crate) struct HostState {
     pub(crate) controller: SmolStr,
     /// The module's configuration, JSON.
     pub(crate) config: Bytes,
+    pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) limits: Limits,
     pub(crate) meter: Arc<CpuMeter>,
     pub(crate) log_budget: LogBudget,
@@ -36,7 +38,9 @@ impl HostState {
     /// State of a live instance.
     pub(crate) fn new(controller: SmolStr, services: Services, limits: Limits) -> Self {
         let config = services.config.clone();
+        let ambient = Arc::clone(&services.ambient);
         Self {
+            ambient,
             services: Some(services),
             ..Self::without_services(controller, config, limits)
         }
@@ -47,6 +51,7 @@ impl HostState {
         Self {
             controller,
             config,
+            ambient: Arc::new(SystemAmbient),
             meter: Arc::new(CpuMeter::new(limits.cpu_budget)),
             log_budget: LogBudget::new(limits.log_lines_per_second),
             panic: None,
@@ -77,7 +82,16 @@ pub(crate) fn new_store(engine: &wasmtime::Engine, state: HostState) -> Store<Ho
     store.epoch_deadline_callback(|context| match context.data().meter.tick()? {
         Tick::First => Ok(UpdateDeadline::Continue(1)),
         // Tokio's own yield, because it lets sockets and timers have their turn too.
-        Tick::Yield => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
+        Tick::Yield => {
+            let yielding = context.data().meter.yielding();
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(async move {
+                    tokio::task::yield_now().await;
+                    drop(yielding);
+                }),
+            ))
+        }
     });
     store
 }

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::exports::Exports;
 use crate::failure::{Circumstances, Stage, backtrace, classify};
 use crate::host::HostState;
+use crate::meter::CpuMeter;
 
 /// A live instance of a guest. Dropping it ends the instance once nothing is in flight.
 #[derive(Debug)]
@@ -36,13 +37,25 @@ pub struct Instance {
 /// instance is gone. Nothing happens in the guest unless somebody polls this. Dropping it
 /// ends the instance at once; calls in flight then fail with [`GuestFailure::Stopped`].
 #[must_use = "a guest runs only while its driver is polled"]
-pub struct Driver(BoxFuture<'static, GuestFailure>);
+pub struct Driver {
+    running: BoxFuture<'static, GuestFailure>,
+    meter: Arc<CpuMeter>,
+}
+
+impl Driver {
+    /// Whether the guest was interrupted in the middle of a computation. While it was not,
+    /// a driver that is pending and did not wake itself means that the guest waits.
+    #[must_use]
+    pub fn is_computing(&self) -> bool {
+        self.meter.is_yielding()
+    }
+}
 
 impl Future for Driver {
     type Output = GuestFailure;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<GuestFailure> {
-        self.0.as_mut().poll(context)
+        self.running.as_mut().poll(context)
     }
 }
 
@@ -51,12 +64,17 @@ impl Instance {
     pub(crate) fn new(engine: Engine, store: Store<HostState>, exports: Exports) -> (Self, Driver) {
         let (calls, receiver) = mpsc::unbounded_channel();
         let (close, closed) = watch::channel(None);
-        let driver = async move {
+        let meter = Arc::clone(&store.data().meter);
+        let running = async move {
             let failure = run(&engine, store, &exports, receiver).await;
             close.send_replace(Some(failure.clone()));
             failure
         };
-        (Self { calls, closed }, Driver(driver.boxed()))
+        let driver = Driver {
+            running: running.boxed(),
+            meter,
+        };
+        (Self { calls, closed }, driver)
     }
 
     fn call<T: Send + 'static>(

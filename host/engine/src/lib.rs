@@ -10,6 +10,7 @@
 //! and ends in one [`windlass_core::outcome::GuestFailure`]. Nothing in here knows the
 //! API server, and nothing restarts a guest: that is the manager's business.
 
+pub mod ambient;
 pub mod engine;
 pub mod instance;
 pub mod limits;

@@ -9,6 +9,7 @@
 //! guest's own yielding: both can go on for ever. What ends it is progress that has a
 //! bound elsewhere: a finished call, or an API call sent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -36,8 +37,18 @@ pub(crate) enum Tick {
 pub(crate) struct CpuMeter {
     budget: Duration,
     in_stretch: AtomicBool,
+    yielding: AtomicBool,
     spent_nanos: AtomicU64,
     mark_nanos: AtomicU64,
+}
+
+/// See [`CpuMeter::yielding`].
+pub(crate) struct YieldGuard(Arc<CpuMeter>);
+
+impl Drop for YieldGuard {
+    fn drop(&mut self) {
+        self.0.yielding.store(false, Ordering::Relaxed);
+    }
 }
 
 impl CpuMeter {
@@ -45,6 +56,7 @@ impl CpuMeter {
         Self {
             budget,
             in_stretch: AtomicBool::new(false),
+            yielding: AtomicBool::new(false),
             spent_nanos: AtomicU64::new(0),
             mark_nanos: AtomicU64::new(0),
         }
@@ -62,6 +74,17 @@ impl CpuMeter {
         if self.in_stretch.load(Ordering::Relaxed) {
             self.spend_until(thread_cpu_nanos());
         }
+    }
+
+    /// The guest lets others run in the middle of a computation, until the guard drops.
+    pub(crate) fn yielding(self: &Arc<Self>) -> YieldGuard {
+        self.yielding.store(true, Ordering::Relaxed);
+        YieldGuard(Arc::clone(self))
+    }
+
+    /// Whether it does so now.
+    pub(crate) fn is_yielding(&self) -> bool {
+        self.yielding.load(Ordering::Relaxed)
     }
 
     /// The guest did something that ends a stretch.

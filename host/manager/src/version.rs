@@ -13,6 +13,7 @@ use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::outcome::GuestFailure;
 use windlass_core::permission::Grants;
 use windlass_core::seams::{DeltaBatch, EventSink, Services, SyncId};
+use windlass_engine::ambient::SystemAmbient;
 
 use crate::calls::Calls;
 use crate::controller::Controller;
@@ -132,6 +133,7 @@ impl Version {
             events: Arc::clone(&self.events),
             queue: self.controller.clone(),
             discovery: Arc::clone(&self.surroundings.discovery),
+            ambient: Arc::new(SystemAmbient),
             config: self.module.config.clone(),
         };
         let limits = self.module.limits.clone();

@@ -7,31 +7,29 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use tracing::Level;
 use wasmtime::component::{Access, HasSelf};
 use wasmtime::{AsContextMut, StoreContextMut};
 use windlass_core::key::ObjectKey;
+use windlass_core::seams::{Ambient, LogLevel};
 
+use crate::ambient::{LOG_TARGET as TARGET, SystemAmbient};
 use crate::bindings::windlass::controller::logging as wit;
 use crate::host::HostState;
 use crate::log_budget::LineVerdict;
 
-/// Lines of guests have a target of their own, so that they can be filtered apart.
-const TARGET: &str = "windlass::guest";
-
 impl wit::Host for HostState {
     fn enabled(&mut self, level: wit::Level) -> wasmtime::Result<bool> {
-        Ok(is_enabled(level))
+        Ok(self.ambient.logs(core_level(level)))
     }
 }
 
-fn is_enabled(level: wit::Level) -> bool {
+fn core_level(level: wit::Level) -> LogLevel {
     match level {
-        wit::Level::Error => tracing::enabled!(target: TARGET, Level::ERROR),
-        wit::Level::Warn => tracing::enabled!(target: TARGET, Level::WARN),
-        wit::Level::Info => tracing::enabled!(target: TARGET, Level::INFO),
-        wit::Level::Debug => tracing::enabled!(target: TARGET, Level::DEBUG),
-        wit::Level::Trace => tracing::enabled!(target: TARGET, Level::TRACE),
+        wit::Level::Error => LogLevel::Error,
+        wit::Level::Warn => LogLevel::Warn,
+        wit::Level::Info => LogLevel::Info,
+        wit::Level::Debug => LogLevel::Debug,
+        wit::Level::Trace => LogLevel::Trace,
     }
 }
 
@@ -47,7 +45,8 @@ impl wit::HostWithStore<HostState> for HasSelf<HostState> {
         {
             access.get().panic = Some(panic);
         }
-        if !is_enabled(level) {
+        // Not what the guest was told, which may be what a recorded one was told elsewhere.
+        if !SystemAmbient.logs(core_level(level)) {
             return Ok(());
         }
         let LineVerdict::Write { dropped_before } = access.get().log_budget.line(Instant::now()) else {

@@ -5,6 +5,6 @@ use crate::host::HostState;
 
 impl wit::Host for HostState {
     fn next(&mut self) -> wasmtime::Result<u64> {
-        Ok(rand::random())
+        Ok(self.ambient.random())
     }
 }

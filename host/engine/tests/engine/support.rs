@@ -21,6 +21,7 @@ use windlass_core::seams::{
     ApiRequest, Delta, DeltaBatch, DeltaKind, Discovery, Event, EventSink, Guest, ObjectReader, ObjectWriter,
     QueueItem, QueueSink, ReadError, Services, SyncId,
 };
+use windlass_engine::ambient::SystemAmbient;
 use windlass_engine::engine::{Engine, EngineConfig};
 use windlass_engine::instance::Instance;
 use windlass_engine::limits::Limits;
@@ -169,6 +170,7 @@ impl FakeCluster {
             events: Arc::<Self>::clone(self),
             queue: Arc::<Self>::clone(self),
             discovery: Arc::<Self>::clone(self),
+            ambient: Arc::new(SystemAmbient),
             config: Bytes::from_static(config.as_bytes()),
         }
     }
