@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The examples, in the order in which they run.
-const EXAMPLES: [&str; 5] = ["dispatch", "informer", "first_pod", "rollout", "scheduler"];
+const EXAMPLES: [&str; 7] = [
+    "dispatch", "informer", "first_pod", "modules", "fairness", "rollout", "scheduler",
+];
 
 /// Runs them one after the other; `only` narrows to examples of that name.
 pub(crate) fn run(root: &Path, only: Option<&str>) -> Result<()> {

@@ -1,0 +1,98 @@
+//! `fairness/p99_ratio`: how much slower a module gets from an event to the end of its
+//! sync while another one misbehaves, the worst of four disturbances against quiet.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::json;
+use windlass_core::key::ObjectKey;
+use windlass_manager::host::ModuleHandle;
+use windlass_tests::builds::Builds;
+use windlass_tests::figures;
+use windlass_tests::in_process::{InProcess, from_file};
+
+const MINIMAL: &str = "windlass-fixture-minimal";
+const HOSTILE: &str = "windlass-fixture-hostile";
+const SAMPLES: usize = 1000;
+
+/// What the other module does, and the names of the keys that make it do so.
+const DISTURBANCES: [(&str, &str); 4] = [
+    ("loop", "loop"),
+    ("queue_flood", "queue-flood"),
+    ("api_flood", "api-flood"),
+    ("memory_leak", "memory-bomb"),
+];
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let quiet = p99(None).await?;
+    figures::print("fairness/quiet_p99", micros(quiet), "us");
+    let mut worst = 0.0_f64;
+    for (name, misdeed) in DISTURBANCES {
+        let disturbed = p99(Some(misdeed)).await?;
+        figures::print(&format!("fairness/{name}_p99"), micros(disturbed), "us");
+        worst = worst.max(micros(disturbed) / micros(quiet));
+    }
+    figures::print("fairness/p99_ratio", worst, "ratio");
+    Ok(())
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+async fn p99(misdeed: Option<&str>) -> Result<Duration> {
+    let builds = Builds::of(&[MINIMAL, HOSTILE])?;
+    let mut hostile = from_file("hostile", &format!("{HOSTILE}.wasm"));
+    // The default budget of a module that does not say how much it needs.
+    hostile.limits.api_qps = None;
+    let modules = vec![from_file("minimal", &format!("{MINIMAL}.wasm")), hostile];
+    let cluster = InProcess::start(builds.path(), 1, modules).await?;
+    let objects: Api<ConfigMap> = Api::default_namespaced(cluster.namespace.client.clone());
+    let object = serde_json::from_value(json!({"metadata": {"name": "a"}}))?;
+    objects.create(&PostParams::default(), &object).await?;
+    let minimal = cluster.module("minimal")?;
+    until_synced(&minimal, 1).await?;
+    let disturbing =
+        misdeed.map(|misdeed| tokio::spawn(disturb(cluster.module("hostile"), misdeed.to_owned())));
+    let mut times = Vec::with_capacity(SAMPLES);
+    for number in 0..SAMPLES {
+        let before = minimal.controller.stats.syncs.load(Ordering::Relaxed);
+        let change = Patch::Merge(json!({"data": {"a": number.to_string()}}));
+        let began = Instant::now();
+        objects.patch("a", &PatchParams::default(), &change).await?;
+        until_synced(&minimal, before + 1).await?;
+        times.push(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    if let Some(disturbing) = disturbing {
+        disturbing.abort();
+    }
+    cluster.stop().await;
+    times.sort();
+    Ok(times[SAMPLES * 99 / 100])
+}
+
+/// Keeps the other module at it. A key that ends its guest again and again is set aside,
+/// so there is always a new one.
+async fn disturb(hostile: Result<ModuleHandle>, misdeed: String) -> Result<()> {
+    let hostile = hostile?;
+    for number in 0.. {
+        let key = ObjectKey::new(&format!("ns-{number}"), &misdeed);
+        hostile.controller.queue.add(key);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+async fn until_synced(module: &ModuleHandle, expected: u64) -> Result<()> {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while module.controller.stats.syncs.load(Ordering::Relaxed) < expected {
+        ensure!(Instant::now() < limit, "no sync");
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
