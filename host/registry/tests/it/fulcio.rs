@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData as _, SanType,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PublicKeyData as _, SanType,
     SigningKey as _, date_time_ymd,
 };
 use serde_json::{Value, json};
@@ -23,8 +23,10 @@ pub(crate) const NOON: i64 = 1_735_732_800;
 
 /// The authority and the log.
 pub(crate) struct Sigstore {
+    /// Certifies signers, and is certified by the root.
     authority: Issuer<'static, KeyPair>,
     authority_pem: String,
+    root_pem: String,
     log: KeyPair,
 }
 
@@ -49,16 +51,43 @@ pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
 impl Sigstore {
     pub(crate) fn new() -> Self {
         // As Fulcio's own: P-384 above P-256.
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-        let mut parameters = CertificateParams::default();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let authority_pem = parameters.self_signed(&key).unwrap().pem();
+        let authority = |name: &str| {
+            let mut parameters = CertificateParams::default();
+            parameters.distinguished_name.push(DnType::CommonName, name);
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+            parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+            (
+                parameters,
+                KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap(),
+            )
+        };
+        let (root, root_key) = authority("root");
+        let root_pem = root.self_signed(&root_key).unwrap().pem();
+        let (parameters, key) = authority("intermediate");
+        let certificate = parameters.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
         Self {
             authority: Issuer::new(parameters, key),
-            authority_pem,
+            authority_pem: certificate.pem(),
+            root_pem,
             log: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(),
         }
+    }
+
+    /// The certificates above a signer's.
+    pub(crate) fn chain(&self) -> String {
+        format!("{}{}", self.authority_pem, self.root_pem)
+    }
+
+    /// A policy that knows the root alone.
+    pub(crate) fn policy_of_root(&self, identity: Identity, issuer: &str) -> Policy {
+        let rekor = self.log.public_key_pem();
+        let roots = TrustRoots::Pem {
+            fulcio: &self.root_pem,
+            rekor: &rekor,
+            ct_logs: "",
+        };
+        Policy::keyless(roots, identity, issuer).unwrap()
     }
 
     pub(crate) fn policy(&self, identity: Identity, issuer: &str) -> Policy {
@@ -71,9 +100,9 @@ impl Sigstore {
         issuer: &str,
         ct_logs: &str,
     ) -> Result<Policy, PolicyError> {
-        let rekor = self.log.public_key_pem();
+        let (rekor, fulcio) = (self.log.public_key_pem(), self.chain());
         let roots = TrustRoots::Pem {
-            fulcio: &self.authority_pem,
+            fulcio: &fulcio,
             rekor: &rekor,
             ct_logs,
         };

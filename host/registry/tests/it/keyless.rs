@@ -128,6 +128,22 @@ async fn the_older_layout_lets_in_the_identity_that_the_policy_names() {
 }
 
 #[tokio::test]
+async fn a_signature_brings_the_certificates_between_its_own_and_the_root() {
+    let Some(scene) = Scene::set().await else { return };
+    let signer = scene.sigstore.certify(ME);
+    let policy = scene
+        .sigstore
+        .policy_of_root(Identity::Exact(ME.to_owned()), ISSUER);
+    let payload = payload(scene.digest);
+    let mut annotations = scene.annotations(&signer, &payload, NOON);
+    scene.annotate(&payload, &annotations).await;
+    scene.refusal(&policy).await;
+    annotations["dev.sigstore.cosign/chain"] = scene.sigstore.chain().into();
+    scene.annotate(&payload, &annotations).await;
+    assert_eq!(scene.signer(&policy).await, Ok(ME.to_owned()));
+}
+
+#[tokio::test]
 async fn a_signature_after_the_certificate_has_expired_is_refused() {
     let Some(scene) = Scene::set().await else { return };
     let signer = scene.sigstore.certify(ME);
