@@ -6,9 +6,13 @@
 //! [`status::StatusSource`]; everything else here is made from what that returns.
 
 pub mod api_calls;
+pub mod client;
 pub mod histogram;
+mod http_client;
 pub mod metrics;
+pub mod otlp;
 pub mod samples;
 pub mod server;
 pub mod status;
 pub mod sync_recorder;
+pub mod terminal;

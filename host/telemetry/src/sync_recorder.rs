@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use windlass_core::key::ObjectKey;
 
 use crate::histogram::{AtomicHistogram, SYNC_BOUNDS};
@@ -45,7 +46,7 @@ pub struct SyncRecorder {
 
 #[derive(Clone, Debug)]
 struct Remembered {
-    at: SystemTime,
+    at: Timespec,
     id: u64,
     key: ObjectKey,
     duration: Duration,
@@ -74,7 +75,8 @@ impl SyncRecorder {
         }
         self.latency.observe(sync.duration);
         let remembered = Remembered {
-            at: SystemTime::now(),
+            // Some milliseconds of error are worth the time that the exact clock takes.
+            at: clock_gettime(ClockId::RealtimeCoarse),
             id: sync.id,
             key: sync.key.clone(),
             duration: sync.duration,
@@ -124,7 +126,7 @@ fn newest_first(ring: &Mutex<VecDeque<Remembered>>) -> Vec<RecentSync> {
 impl From<Remembered> for RecentSync {
     fn from(remembered: Remembered) -> Self {
         Self {
-            at: Timestamp::try_from(remembered.at).unwrap_or(Timestamp::UNIX_EPOCH),
+            at: timestamp(remembered.at),
             id: remembered.id,
             key: remembered.key.to_string(),
             duration: remembered.duration.as_secs_f64(),
@@ -132,6 +134,11 @@ impl From<Remembered> for RecentSync {
             error: remembered.error.map(String::from),
         }
     }
+}
+
+fn timestamp(time: Timespec) -> Timestamp {
+    let nanos = i32::try_from(time.tv_nsec).unwrap_or_default();
+    Timestamp::new(time.tv_sec, nanos).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// The beginning of a message that may be of any length.

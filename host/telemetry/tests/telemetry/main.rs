@@ -7,3 +7,4 @@ mod exposition;
 mod fake;
 mod http;
 mod page;
+mod terminal;
