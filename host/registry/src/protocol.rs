@@ -4,7 +4,7 @@
 //! Promises: content that is asked for by digest has that digest.
 
 use bytes::Bytes;
-use http::header::LOCATION;
+use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Method};
 
 use crate::digest::Digest;
@@ -96,9 +96,10 @@ pub(crate) async fn referrers(
         ..manifest_call(errand, "")
     };
     let index = match remote.send(errand, &call).await {
-        Ok(answer) => Some(answer.body),
-        // Registries without the endpoint hold the list under a tag instead.
-        Err(RemoteError::NotFound { .. } | RemoteError::Refused { .. }) => {
+        Ok(answer) if is_index(&answer.headers) => Some(answer.body),
+        // Registries without the endpoint hold the list under a tag instead. Some of them
+        // answer with a web page (`google/go-containerregistry/pkg/v1/remote/referrers.go`).
+        Ok(_) | Err(RemoteError::NotFound { .. } | RemoteError::Refused { .. }) => {
             tagged_manifest(remote, errand, &format!("sha256-{}", digest.hex())).await?
         }
         Err(error) => return Err(error),
@@ -202,6 +203,16 @@ fn write_call(method: Method, target: String, content_type: &'static str, body: 
 
 fn path(errand: Errand<'_>, rest: &str) -> String {
     format!("/v2/{}/{rest}", errand.repository.path())
+}
+
+fn is_index(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|value| {
+        value
+            .split(';')
+            .next()
+            .is_some_and(|value| value.trim() == INDEX_TYPE)
+    })
 }
 
 fn content_digest(headers: &HeaderMap) -> Option<Digest> {

@@ -263,10 +263,31 @@ async fn a_registry_that_lists_referrers_is_asked_for_the_bundles_among_them() {
     ]);
     let script = Script::start(move |asked| {
         let page = pages.get(asked.line.split(' ').nth(1).unwrap());
-        page.map_or_else(|| status("404 Not Found"), |page| answer("200 OK", "", page))
+        let index = "Content-Type: application/vnd.oci.image.index.v1+json; charset=utf-8\r\n";
+        page.map_or_else(|| status("404 Not Found"), |page| answer("200 OK", index, page))
     })
     .await;
     let pinned = reference(&script.host, "gc").with_digest(digest);
     let signer = signer(&client(&script.host), &pinned, &key.policy).await;
     assert_eq!(signer, Ok(key.policy.to_string()));
+}
+
+#[tokio::test]
+async fn a_web_page_in_place_of_referrers_is_not_a_list_of_them() {
+    let digest = Digest::of(b"{}");
+    let script = Script::start(move |asked| {
+        if asked.line.contains("/referrers/") {
+            answer("200 OK", "Content-Type: text/html\r\n", b"<html>")
+        } else if asked.line.contains(&format!("/manifests/{digest}")) {
+            answer("200 OK", "", b"{}")
+        } else {
+            status("404 Not Found")
+        }
+    })
+    .await;
+    let pinned = reference(&script.host, "gc").with_digest(digest);
+    let error = signer(&client(&script.host), &pinned, &Key::new().policy)
+        .await
+        .unwrap_err();
+    assert!(error.contains("is not signed"), "{error}");
 }
