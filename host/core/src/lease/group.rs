@@ -20,16 +20,15 @@ use self::contest::Contest;
 pub use self::contest::{Leadership, Mode};
 use super::clock::{BootInstant, Clock};
 use super::election::{Answer, Election, ElectionConfig, LeaseRequest, Moment, Step};
-use super::placement::{self, Contested};
-use super::record::{LeaseRecord, ObservedLease};
+use super::record::ObservedLease;
 use super::tenure::Tenure;
-use crate::shard::hash::{hash, score};
-use crate::shard::member::Claim;
-use crate::shard::table::Table;
+use crate::shard::hash::score;
 use crate::shard::{Epoch, Share};
 
 mod census;
+mod content;
 mod contest;
+mod spread;
 
 /// Label of every Lease of a group; its value names the group.
 pub const GROUP_LABEL: &str = "windlass.dev/group";
@@ -47,9 +46,6 @@ pub const CONTENDS_ANNOTATION: &str = "windlass.dev/contends";
 pub const CLAIMS_ANNOTATION: &str = "windlass.dev/shares";
 /// Annotation of a module's Lease: its shard table.
 pub const TABLE_ANNOTATION: &str = "windlass.dev/shard-table";
-
-/// A replica renews about this many leases a second before it begins to stretch the period.
-const RENEWALS_PER_SECOND: f64 = 25.0;
 
 /// When leases move to another replica though their leader is well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -411,83 +407,6 @@ impl Group {
         }
     }
 
-    /// Whether the shard table of a lease that is led should be replaced.
-    fn has_news(&mut self, name: &SmolStr) -> bool {
-        let Some(contest) = self.contests.get_mut(name) else {
-            return false;
-        };
-        if !std::mem::take(&mut contest.review) || contest.election.tenure().is_none() {
-            return false;
-        }
-        let base = contest.election.known().cloned();
-        self.next_table(name, base.as_deref()).is_some()
-    }
-
-    fn next_table(&mut self, name: &SmolStr, base: Option<&ObservedLease>) -> Option<Table> {
-        let own = self.own_claim(name)?;
-        self.member.tenure()?;
-        let contest = self.contests.get(name)?;
-        if base.is_some_and(|base| !contest.is_based_on(&base.resource_version)) {
-            return None;
-        }
-        let table = base.and_then(contest::table_of);
-        for participant in table.iter().flat_map(|table| &table.participants) {
-            self.census.expect(&participant.identity, self.listing.confirmed);
-        }
-        let view = self.census.view(name, own);
-        // Unique because the identity is, and nobody's session is used twice.
-        let session = self.next_session();
-        let lineage = score(&format!("{name}/{session}"), &self.config.identity);
-        crate::shard::sequencer::advance(table.as_ref(), &view, lineage)
-    }
-
-    fn own_claim(&self, name: &SmolStr) -> Option<Claim> {
-        self.contests.get(name)?.claim()
-    }
-
-    fn action(
-        &self,
-        name: &SmolStr,
-        request: LeaseRequest,
-        role: &str,
-        annotations: Vec<(&str, String)>,
-    ) -> Action {
-        let fill = |base: &ObservedLease, record: LeaseRecord| {
-            let mut lease = base.clone();
-            lease.name = name.clone();
-            lease.record = record;
-            lease
-                .labels
-                .insert(GROUP_LABEL.to_owned(), self.config.name.to_string());
-            lease.labels.insert(LEASE_LABEL.to_owned(), role.to_owned());
-            for (key, value) in annotations {
-                lease.annotations.insert(key.to_owned(), value);
-            }
-            lease
-        };
-        match request {
-            LeaseRequest::Get => Action::Get(name.clone()),
-            LeaseRequest::Create(record) => Action::Create(fill(&ObservedLease::default(), record)),
-            LeaseRequest::Update { base, record } => Action::Update(fill(&base, record)),
-        }
-    }
-
-    fn member_annotations(&self) -> Vec<(&'static str, String)> {
-        let staying = || self.contests.iter().filter(|(_, contest)| !contest.is_leaving());
-        let contends: Vec<&str> = staying().map(|(name, _)| name.as_str()).collect();
-        let claims: BTreeMap<&SmolStr, Claim> = staying()
-            .filter_map(|(name, contest)| Some((name, contest.claim()?)))
-            .collect();
-        vec![
-            (IDENTITY_ANNOTATION, self.config.identity.to_string()),
-            (CONTENDS_ANNOTATION, contends.join(",")),
-            (
-                CLAIMS_ANNOTATION,
-                serde_json::to_string(&claims).unwrap_or_default(),
-            ),
-        ]
-    }
-
     /// Brings the shares in line with the membership and the tables that are known.
     fn follow(&mut self) {
         let tenure = self.member.tenure().cloned();
@@ -496,102 +415,6 @@ impl Group {
         }
     }
 
-    fn rebalance(&mut self, now: BootInstant) {
-        let contested = self.contested();
-        let positions = placement::positions(&contested, &self.config.identity);
-        let turn = self.turn();
-        let led = self.contests.values().filter(|contest| contest.is_led()).count();
-        let period = Duration::from_secs_f64(led as f64 / RENEWALS_PER_SECOND);
-        for (name, contest) in &mut self.contests {
-            let position = positions.get(name).copied().unwrap_or_default();
-            let delay = turn.saturating_mul(position);
-            contest
-                .election
-                .set_delay(delay.min(self.config.election.lease_duration));
-            contest.election.set_renew_period(period);
-        }
-        self.note_company(now);
-        if now.saturating_since(self.company.1) >= self.config.rebalance.settle {
-            self.offer(&contested, now);
-        }
-    }
-
-    fn offer(&mut self, contested: &BTreeMap<SmolStr, Contested>, now: BootInstant) {
-        let under_way = self
-            .contests
-            .values()
-            .filter(|contest| contest.is_handing_over())
-            .count();
-        let mut left = self.config.rebalance.at_once.saturating_sub(under_way);
-        for one in placement::moves(contested) {
-            if left == 0 {
-                break;
-            }
-            if one.from != self.config.identity {
-                continue;
-            }
-            if let Some(contest) = self.contests.get_mut(&one.lease) {
-                if contest.offer(&one.to, now, self.config.rebalance.min_tenure) {
-                    left -= 1;
-                }
-            }
-        }
-    }
-
-    /// Leases that are worth spreading: a sharded module's costs next to nothing.
-    fn contested(&self) -> BTreeMap<SmolStr, Contested> {
-        let own = self.contests.iter().filter(|(_, contest)| !contest.is_leaving());
-        let names = self.leases.keys().chain(own.map(|(name, _)| name));
-        let mut contested: BTreeMap<SmolStr, Contested> =
-            names.map(|name| (name.clone(), Contested::default())).collect();
-        contested.retain(|name, _| {
-            let is_shared = self
-                .contests
-                .get(name)
-                .is_some_and(|contest| contest.claim().is_some());
-            let has_table = self
-                .leases
-                .get(name)
-                .is_some_and(|lease| lease.annotations.contains_key(TABLE_ANNOTATION));
-            !is_shared && !has_table
-        });
-        for member in self.census.alive() {
-            for name in &member.contends {
-                if let Some(lease) = contested.get_mut(name) {
-                    lease.candidates.push(member.identity.clone());
-                }
-            }
-        }
-        for (name, lease) in &mut contested {
-            if self
-                .contests
-                .get(name)
-                .is_some_and(|contest| !contest.is_leaving())
-            {
-                lease.candidates.push(self.config.identity.clone());
-            }
-            let listed = self.leases.get(name).map(|lease| &lease.record.holder);
-            lease.holder = match self.contests.get(name) {
-                Some(contest) if contest.is_led() => Some(self.config.identity.clone()),
-                _ => listed
-                    .filter(|holder| lease.candidates.contains(holder) && **holder != self.config.identity)
-                    .cloned(),
-            };
-        }
-        contested
-    }
-
-    fn note_company(&mut self, now: BootInstant) {
-        let mut print = 0_u64;
-        for member in self.census.alive() {
-            let contends: Vec<&[u8]> = member.contends.iter().map(|name| name.as_bytes()).collect();
-            let one = hash(&[member.identity.as_bytes(), &hash(&contends).to_be_bytes()]);
-            print = hash(&[&print.to_be_bytes(), &one.to_be_bytes()]);
-        }
-        if print != self.company.0 || self.company.1 == BootInstant::default() {
-            self.company = (print, now);
-        }
-    }
 }
 
 fn wake(poll: &mut Poll, at: BootInstant) {
@@ -611,5 +434,3 @@ pub fn member_lease_name(group: &str, identity: &str) -> SmolStr {
     name.trim_end_matches(['-', '.']).into()
 }
 
-#[cfg(test)]
-mod tests;
