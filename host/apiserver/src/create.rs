@@ -123,7 +123,10 @@ fn prepare(api: &Api, resource: &Resource, object: &mut Value) -> Result<(), Sta
     }
     fill_metadata(object);
     match &resource.custom {
-        Some(custom) => strategy::prepare_custom_for_create(object, custom.has_status),
+        Some(custom) => {
+            strategy::prepare_custom_for_create(object, custom.has_status);
+            custom.apply_defaults(object);
+        }
         None => {
             defaults::apply(&spec.group, &spec.kind, object);
             admission::admit_create(api, resource, object)?;
@@ -134,7 +137,13 @@ fn prepare(api: &Api, resource: &Resource, object: &mut Value) -> Result<(), Sta
         custom_definitions::prepare_for_create(object);
     }
     // A generated name can only be judged by its prefix, which validation does when there is no name yet.
-    let errors = validation::create(&spec.group, &spec.kind, object);
+    let mut errors = validation::create(&spec.group, &spec.kind, object);
+    errors.extend(
+        resource
+            .custom
+            .iter()
+            .flat_map(|custom| custom.validate(object, None)),
+    );
     if errors.is_empty() {
         return Ok(());
     }

@@ -1,14 +1,18 @@
-//! How objects of custom resources are treated: schemaless, by the few rules that their
+//! How objects of custom resources are treated: by the schema and the few rules that their
 //! definition gives.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use crate::json_path;
 use crate::meta;
-use crate::object::Stored;
+use crate::object::{Revision, Stored};
 use crate::status::Status;
 use crate::types::selectors::{FieldSelector, LabelSelector};
+use crate::types::structural::Schema;
 use crate::types::table::{self, IncludeObject};
+use crate::types::validation::FieldError;
 
 /// A column of `kubectl get`.
 #[derive(Clone, Debug)]
@@ -29,9 +33,22 @@ pub(crate) struct ScalePaths {
     pub(crate) label_selector: Option<String>,
 }
 
+/// The schema of one version.
+#[derive(Debug, Default)]
+pub(crate) struct CustomSchema {
+    /// As the definition has it.
+    pub(crate) source: Value,
+    pub(crate) parsed: Schema,
+}
+
 /// What a definition says about its objects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CustomRules {
+    pub(crate) schema: Arc<CustomSchema>,
+    /// That of the version that objects are stored in.
+    pub(crate) stored_schema: Arc<CustomSchema>,
+    /// Objects written up to this revision may not conform to the stored version's schema yet.
+    pub(crate) schema_since: Revision,
     pub(crate) columns: Vec<Column>,
     /// Whether the status has an endpoint of its own.
     pub(crate) has_status: bool,
@@ -41,6 +58,36 @@ pub(crate) struct CustomRules {
 }
 
 impl CustomRules {
+    /// Drops what the schema does not know, and names it.
+    pub(crate) fn prune(&self, object: &mut Value) -> Vec<String> {
+        self.schema.parsed.prune(object)
+    }
+
+    /// Fills in defaults: those of the version asked for, then those of the stored one.
+    pub(crate) fn apply_defaults(&self, object: &mut Value) {
+        self.schema.parsed.apply_defaults(object);
+        if !Arc::ptr_eq(&self.schema, &self.stored_schema) {
+            self.stored_schema.parsed.apply_defaults(object);
+        }
+    }
+
+    /// Everything wrong with an object, or with what changed in it.
+    pub(crate) fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        self.schema.parsed.validate(object, old)
+    }
+
+    /// Whether an object was stored before the schema was what it is.
+    pub(crate) fn is_outdated(&self, stored: &Stored) -> bool {
+        stored.revision() <= self.schema_since
+    }
+
+    /// Makes an object that was stored before conform to the schema of today.
+    pub(crate) fn renew(&self, object: &mut Value) {
+        // What an earlier schema knew is not worth a warning to whoever reads it now.
+        let _ = self.stored_schema.parsed.prune(object);
+        self.stored_schema.parsed.apply_defaults(object);
+    }
+
     /// Parses a field selector over what the definition offers.
     pub(crate) fn field_selector(&self, text: &str) -> Result<FieldSelector, Status> {
         let selector =
@@ -148,15 +195,24 @@ fn cell(column: &Column, object: &Value, now: jiff::Timestamp) -> Value {
         .cloned()
         .unwrap_or_default();
     match (column.kind.as_str(), &value) {
+        (_, Value::Null) => Value::Null,
         ("date", Value::String(text)) => match text.parse::<jiff::Timestamp>() {
             Ok(time) => table::human_duration(now.duration_since(time).as_secs()).into(),
             Err(_) => "<invalid>".into(),
         },
-        ("string", Value::Null) => Value::Null,
-        ("string", Value::String(_)) | ("integer" | "number" | "boolean", _) => value,
+        ("integer", _) => whole(&value).unwrap_or_default(),
+        ("number", Value::Number(_)) | ("boolean", Value::Bool(_)) | ("string", Value::String(_)) => value,
         ("string", other) => other.to_string().into(),
-        _ => value,
+        // A value of another type than the column's is not shown.
+        _ => Value::Null,
     }
+}
+
+fn whole(value: &Value) -> Option<Value> {
+    let number = value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|number| number as i64));
+    number.map(Value::from)
 }
 
 #[cfg(test)]

@@ -1,22 +1,27 @@
 //! Custom resource definitions: what they say becomes routes
 //! (`staging/src/k8s.io/apiextensions-apiserver`).
 //!
-//! Objects are served schemaless: no pruning, no defaulting, no validation beyond their
-//! metadata. Versions of one definition share their storage and differ in `apiVersion`.
+//! Versions of one definition share their storage and differ in `apiVersion` and schema.
+//! Deliberately absent: conversion by webhook (versions differ in name alone, whatever the
+//! definition asks for) and rules in CEL, which are accepted and not enforced.
 
+mod names;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 
 use crate::api::Api;
-use crate::custom::{Column, CustomRules, ScalePaths};
+use crate::custom::{Column, CustomRules, CustomSchema, ScalePaths};
 use crate::delete;
 use crate::delete_options::{DeleteOptions, Propagation};
 use crate::meta;
-use crate::object::{Head, Key, Stored};
+use crate::object::{Head, Key, Revision, Stored};
 use crate::resource::{Resource, ResourceSpec, Storage, Subresource, View};
 use crate::store::Collection;
+use crate::types::structural::{self, Schema};
 use crate::update::{self, Part};
 
 /// Keeps a definition until its objects are gone.
@@ -53,13 +58,7 @@ pub(crate) fn prepare_for_create(definition: &mut Value) {
         finalizers.push(FINALIZER.to_owned());
     }
     meta::set(definition, "finalizers", json!(finalizers));
-    let stored = list(definition, "/spec/versions")
-        .iter()
-        .find(|version| version["storage"] == true);
-    let stored: Vec<Value> = stored
-        .map(|version| version["name"].clone())
-        .into_iter()
-        .collect();
+    let stored: Vec<Value> = storage_version(definition).into_iter().collect();
     if let Some(names) = definition
         .pointer_mut("/spec/names")
         .and_then(Value::as_object_mut)
@@ -78,6 +77,25 @@ pub(crate) fn prepare_for_create(definition: &mut Value) {
     definition["status"] = json!({"storedVersions": stored});
 }
 
+/// Remembers which versions objects may be stored in.
+pub(crate) fn prepare_for_update(definition: &mut Value) {
+    let Some(stored) = storage_version(definition) else {
+        return;
+    };
+    if let Some(status) = definition.get_mut("status").and_then(Value::as_object_mut) {
+        let known = status.entry("storedVersions").or_insert_with(|| json!([]));
+        if let Some(known) = known.as_array_mut().filter(|known| !known.contains(&stored)) {
+            known.push(stored);
+        }
+    }
+}
+
+fn storage_version(definition: &Value) -> Option<Value> {
+    let versions = list(definition, "/spec/versions");
+    let stored = versions.iter().find(|version| version["storage"] == true)?;
+    Some(stored["name"].clone())
+}
+
 /// Serves what a definition says, and says so in its status.
 pub(crate) fn establish(api: &Api, name: &str) {
     let definitions = Arc::clone(&api.registry.known().custom_definitions);
@@ -86,76 +104,35 @@ pub(crate) fn establish(api: &Api, name: &str) {
         return;
     };
     let definition = stored.parse();
-    let group = text(&definition, "/spec/group");
-    let conflict = conflict(api, &definition);
-    if conflict.is_none() && !stored.deleting() {
+    let names = names::decide(&api.registry.table(), &definition);
+    if names.are_accepted() && !stored.deleting() {
         api.registry.set_custom(
-            group,
+            text(&definition, "/spec/group"),
             text(&definition, "/spec/names/plural"),
             resources(api, &definition),
         );
+        if !names::accepted(&definition) {
+            note_expressions(name, &definition);
+        }
     }
     // Failing means that the definition is gone, and withdrawn by whoever removed it.
     let _ = update::change(api, &definitions, &key, Part::Everything, false, |old| {
-        Ok(with_status(old, conflict.as_deref()))
+        Ok(names.report(old))
     });
 }
 
-/// The kind or plural that another resource of the group already has.
-fn conflict(api: &Api, definition: &Value) -> Option<String> {
-    let table = api.registry.table();
-    let (group, plural) = (
-        text(definition, "/spec/group"),
-        text(definition, "/spec/names/plural"),
-    );
-    let kind = text(definition, "/spec/names/kind");
-    let others = table.group_versions().flat_map(|(_, resources)| resources);
-    let mut others = others.filter(|other| other.spec.group == group && other.spec.plural != plural);
-    others
-        .any(|other| other.spec.kind == kind)
-        .then(|| format!("\"{kind}\" is already in use"))
-}
-
-fn with_status(definition: &Value, conflict: Option<&str>) -> Value {
-    let mut new = definition.clone();
-    let before = list(definition, "/status/conditions");
-    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
-        let same = |other: &&Value| other["type"] == kind && other["status"] == status;
-        let time = before
-            .iter()
-            .find(same)
-            .and_then(|other| other["lastTransitionTime"].as_str());
-        let time = time.map_or_else(meta::now, str::to_owned);
-        json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": time})
-    };
-    let conditions = match conflict {
-        None => vec![
-            condition("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
-            condition(
-                "Established",
-                "True",
-                "InitialNamesAccepted",
-                "the initial names have been accepted",
-            ),
-        ],
-        Some(why) => vec![
-            condition("NamesAccepted", "False", "KindConflict", why),
-            condition(
-                "Established",
-                "False",
-                "NotAccepted",
-                "not all names are accepted",
-            ),
-        ],
-    };
-    let known = |kind: &Value| conditions.iter().any(|condition| condition["type"] == *kind);
-    let kept = before.iter().filter(|other| !known(&other["type"])).cloned();
-    let all: Vec<Value> = kept.chain(conditions.iter().cloned()).collect();
-    new["status"]["conditions"] = all.into();
-    if conflict.is_none() {
-        new["status"]["acceptedNames"] = definition.pointer("/spec/names").cloned().unwrap_or_default();
+/// Says that rules in CEL are not enforced.
+fn note_expressions(name: &str, definition: &Value) {
+    let versions = list(definition, "/spec/versions");
+    if versions
+        .iter()
+        .any(|version| structural::has_expressions(&version["schema"]))
+    {
+        tracing::warn!(
+            definition = name,
+            "the rules in x-kubernetes-validations are accepted and not enforced"
+        );
     }
-    new
 }
 
 /// One resource per served version.
@@ -169,6 +146,7 @@ fn resources(api: &Api, definition: &Value) -> Vec<Resource> {
         .map_or("", |version| text(version, "/name"));
     let kind = text(definition, "/spec/names/kind");
     let head = Head::new(&format!("{group}/{storage_version}"), kind);
+    let schemas = Schemas::new(api, definition, storage_version);
     let served = versions.iter().filter(|version| version["served"] == true);
     served
         .map(|version| {
@@ -180,7 +158,7 @@ fn resources(api: &Api, definition: &Value) -> Vec<Resource> {
                 storage: Storage::Objects(Arc::clone(&collection)),
                 view: if stored { View::Stored } else { shown() },
                 head: head.clone(),
-                custom: Some(rules(version)),
+                custom: Some(rules(version, &schemas)),
             }
         })
         .collect()
@@ -225,7 +203,49 @@ fn spec(definition: &Value, version: &Value) -> ResourceSpec {
     }
 }
 
-fn rules(version: &Value) -> CustomRules {
+/// The schemas of a definition's versions.
+struct Schemas {
+    by_version: HashMap<String, Arc<CustomSchema>>,
+    stored: Arc<CustomSchema>,
+    since: Revision,
+}
+
+impl Schemas {
+    fn new(api: &Api, definition: &Value, storage_version: &str) -> Self {
+        let schema = |version: &Value| {
+            let source = version
+                .pointer("/schema/openAPIV3Schema")
+                .cloned()
+                .unwrap_or_default();
+            let parsed = Schema::parse(&source);
+            (
+                text(version, "/name").to_owned(),
+                Arc::new(CustomSchema { source, parsed }),
+            )
+        };
+        let by_version: HashMap<_, _> = list(definition, "/spec/versions").iter().map(schema).collect();
+        let stored = by_version.get(storage_version).cloned().unwrap_or_default();
+        // Objects written under the very same schema as the stored version's are as they should be.
+        let served = api.registry.find(
+            &format!("{}/{storage_version}", text(definition, "/spec/group")),
+            text(definition, "/spec/names/plural"),
+        );
+        let before = served.as_ref().and_then(|resource| resource.custom.as_ref());
+        let same = before.filter(|custom| {
+            custom.stored_schema.source == stored.source
+                && served
+                    .as_ref()
+                    .is_some_and(|resource| matches!(resource.view, View::Stored))
+        });
+        Self {
+            since: same.map_or_else(|| api.store.revision(), |custom| custom.schema_since),
+            by_version,
+            stored,
+        }
+    }
+}
+
+fn rules(version: &Value, schemas: &Schemas) -> CustomRules {
     let own = |value: &Value, path: &str| text(value, path).to_owned();
     let columns = list(version, "/additionalPrinterColumns")
         .iter()
@@ -245,7 +265,11 @@ fn rules(version: &Value) -> CustomRules {
             .and_then(Value::as_str)
             .map(str::to_owned),
     });
+    let schema = schemas.by_version.get(text(version, "/name")).cloned();
     CustomRules {
+        schema: schema.unwrap_or_default(),
+        stored_schema: Arc::clone(&schemas.stored),
+        schema_since: schemas.since,
         columns: columns.collect(),
         has_status: version.pointer("/subresources/status").is_some(),
         scale,
@@ -256,13 +280,21 @@ fn rules(version: &Value) -> CustomRules {
     }
 }
 
-/// Stops serving a definition that is gone.
+/// Stops serving a definition that is gone. Others may have waited for its names.
 pub(crate) fn withdraw(api: &Api, definition: &Value) {
-    api.registry.set_custom(
-        text(definition, "/spec/group"),
-        text(definition, "/spec/names/plural"),
-        Vec::new(),
-    );
+    let group = text(definition, "/spec/group");
+    api.registry
+        .set_custom(group, text(definition, "/spec/names/plural"), Vec::new());
+    let definitions = &api.registry.known().custom_definitions;
+    let Some(collection) = definitions.collection() else {
+        return;
+    };
+    for other in collection.list(None, &|_| true).0 {
+        let parsed = other.parse();
+        if text(&parsed, "/spec/group") == group && !names::accepted(&parsed) {
+            establish(api, &other.key().name);
+        }
+    }
 }
 
 /// Deletes the objects of a definition that is going, then lets it go; whether it is gone.

@@ -72,24 +72,31 @@ pub(crate) fn object(request: &Request<'_>) -> Result<Value, Status> {
 
 /// Makes of an object what a typed server would have decoded: nothing that is `null`,
 /// unknown or of the wrong type. Whether unknown members are an error, a warning or
-/// nothing is up to the request. Custom objects stay as they are.
+/// nothing is up to the request.
 pub(crate) fn type_check(
     request: &Request<'_>,
     version: &str,
     kind: &str,
     object: &mut Value,
 ) -> Result<(), Status> {
-    if request.resource.custom.is_some() {
-        return Ok(());
-    }
-    drop_nulls(object);
     let cannot = |why: &str| {
         Status::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
         ))
     };
-    let api_version = api_version(expected_kind(request).0, version);
-    let unknown = fields::prune(&api_version, kind, object).map_err(|why| cannot(&why))?;
+    let group = expected_kind(request).0;
+    // A Scale of a custom resource is a built-in type.
+    let own = group == request.spec().group && kind == request.spec().kind;
+    let unknown = match request.resource.custom.as_ref().filter(|_| own) {
+        Some(custom) => {
+            let unknown = fields::prune_metadata(object).map_err(|why| cannot(&why))?;
+            unknown.into_iter().chain(custom.prune(object)).collect()
+        }
+        None => {
+            drop_nulls(object);
+            fields::prune(&api_version(group, version), kind, object).map_err(|why| cannot(&why))?
+        }
+    };
     if unknown.is_empty() {
         return Ok(());
     }

@@ -25,6 +25,29 @@ pub(crate) fn prune(api_version: &str, kind: &str, object: &mut Value) -> Result
     Ok(walk.unknown)
 }
 
+/// The same for the metadata of an object of any kind.
+///
+/// # Errors
+/// The first member of a wrong type, in the words of Go's decoder.
+pub(crate) fn prune_metadata(object: &mut Value) -> Result<Vec<String>, String> {
+    let pod = schema().root("v1", "Pod").map(|id| schema().message(id));
+    let Some((_, Kind::Message(id))) = pod.and_then(|pod| pod.member("metadata")) else {
+        return Ok(Vec::new());
+    };
+    let Some(metadata) = object.get_mut("metadata").filter(|metadata| !metadata.is_null()) else {
+        return Ok(Vec::new());
+    };
+    let mut walk = Walk {
+        path: "metadata".to_owned(),
+        unknown: Vec::new(),
+    };
+    if let Some(members) = metadata.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    walk.message(id, metadata)?;
+    Ok(walk.unknown)
+}
+
 struct Walk {
     path: String,
     unknown: Vec<String>,

@@ -1,9 +1,10 @@
 //! `/openapi/v3`: which operations there are and which parameters they take.
 //!
 //! Enough for clients to learn that `fieldValidation` and `dryRun` are understood, which
-//! is what `kubectl apply` asks. Schemas are open objects: where clients need a type's
+//! is what `kubectl apply` asks. Schemas of built-in types are open objects: where clients need a type's
 //! merge keys they fall back to what they know themselves, because no patch operation
-//! here claims to describe strategic merging. OpenAPI v2 is not served.
+//! here claims to describe strategic merging. Custom resources have the schemas of their
+//! definitions. OpenAPI v2 is not served.
 
 use std::fmt::Write;
 
@@ -117,11 +118,41 @@ fn kind(resource: &Resource) -> Value {
 
 fn schema(resource: &Resource) -> Value {
     let text = json!({"type": "string"});
+    if let Some(custom) = &resource.custom {
+        return custom_schema(resource, &custom.schema.source);
+    }
     json!({
         "type": "object", "x-kubernetes-preserve-unknown-fields": true,
         "x-kubernetes-group-version-kind": [kind(resource)],
         "properties": {"apiVersion": text, "kind": text, "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
     })
+}
+
+/// A definition's schema, with what every object has.
+fn custom_schema(resource: &Resource, source: &Value) -> Value {
+    let mut schema = source.clone();
+    if !schema.is_object() {
+        schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    }
+    schema["x-kubernetes-group-version-kind"] = json!([kind(resource)]);
+    let about = [
+        (
+            "apiVersion",
+            "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values.",
+        ),
+        (
+            "kind",
+            "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to.",
+        ),
+    ];
+    for (name, description) in about {
+        schema["properties"][name] = json!({"type": "string", "description": description});
+    }
+    schema["properties"]["metadata"] = json!({
+        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+        "description": "Standard object's metadata.",
+    });
+    schema
 }
 
 fn add_paths(paths: &mut Map<String, Value>, group_version: &str, resource: &Resource) {

@@ -172,6 +172,7 @@ impl Resource {
     /// A stored object as this resource shows it.
     pub(crate) fn body(&self, stored: &Stored) -> Bytes {
         match &self.view {
+            _ if self.is_outdated(stored) => self.value(stored).to_string().into(),
             View::Stored => stored.body().clone(),
             View::Version(head) => stored.under(head),
             View::Events => events::from_core(&stored.parse()).to_string().into(),
@@ -181,13 +182,23 @@ impl Resource {
     /// A stored object as this resource shows it, parsed.
     pub(crate) fn value(&self, stored: &Stored) -> Value {
         match &self.view {
-            View::Stored => stored.parse(),
-            View::Version(_) => {
+            View::Stored | View::Version(_) => {
                 let mut value = stored.parse();
-                value["apiVersion"] = self.spec.api_version().as_str().into();
+                if let Some(custom) = &self.custom {
+                    value["apiVersion"] = self.spec.api_version().as_str().into();
+                    if custom.is_outdated(stored) {
+                        custom.renew(&mut value);
+                    }
+                }
                 value
             }
             View::Events => events::from_core(&stored.parse()),
         }
+    }
+
+    /// Whether an object was stored under an earlier schema or as another version.
+    fn is_outdated(&self, stored: &Stored) -> bool {
+        let outdated = |custom: &CustomRules| custom.is_outdated(stored);
+        self.custom.as_ref().is_some_and(outdated)
     }
 }

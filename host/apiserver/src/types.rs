@@ -11,6 +11,7 @@ pub mod quantity;
 pub mod scale;
 pub mod selectors;
 pub mod strategy;
+pub mod structural;
 pub mod table;
 pub mod validation;
 

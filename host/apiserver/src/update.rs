@@ -208,8 +208,14 @@ fn prepare(resource: &Resource, part: Part, new: &mut Value, old: &Value) -> Res
     let (group, kind) = (spec.group.as_str(), spec.kind.as_str());
     match (&resource.custom, part) {
         (_, Part::Everything) => return Ok(()),
-        (Some(custom), Part::Main) => strategy::prepare_custom_for_update(new, old, custom.has_status),
-        (Some(_), Part::Status) => strategy::prepare_custom_for_status_update(new, old),
+        (Some(custom), Part::Main) => {
+            custom.apply_defaults(new);
+            strategy::prepare_custom_for_update(new, old, custom.has_status);
+        }
+        (Some(custom), Part::Status) => {
+            strategy::prepare_custom_for_status_update(new, old);
+            custom.apply_defaults(new);
+        }
         (None, Part::Main) => {
             defaults::apply(group, kind, new);
             strategy::prepare_for_update(group, kind, new, old);
@@ -219,7 +225,16 @@ fn prepare(resource: &Resource, part: Part, new: &mut Value, old: &Value) -> Res
             strategy::prepare_for_status_update(group, kind, new, old);
         }
     }
-    let errors = validation::update(group, kind, new, old);
+    let mut errors = validation::update(group, kind, new, old);
+    errors.extend(
+        resource
+            .custom
+            .iter()
+            .flat_map(|custom| custom.validate(new, Some(old))),
+    );
+    if spec.is("apiextensions.k8s.io", "customresourcedefinitions") {
+        crate::custom_definitions::prepare_for_update(new);
+    }
     if errors.is_empty() {
         Ok(())
     } else {

@@ -7,6 +7,8 @@
 //! their metadata checked alone.
 
 mod config;
+mod definition;
+mod definition_schema;
 mod metadata;
 mod names;
 mod network;

@@ -4,6 +4,7 @@
 
 mod client;
 mod custom_resources;
+mod custom_schemas;
 mod deletion;
 mod discovery;
 mod lists;

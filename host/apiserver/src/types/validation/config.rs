@@ -1,5 +1,6 @@
 //! The smaller types: configuration, nodes, classes, claims, leases, access control.
 
+use super::definition;
 use super::metadata::selector;
 use super::names;
 use super::report::{Path, Report};
@@ -35,6 +36,9 @@ pub(super) fn validate(
         ("scheduling.k8s.io", "PriorityClass") => priority_class(root, new, old, report),
         ("policy", "PodDisruptionBudget") => disruption_budget(root, new, report),
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(root, new, report),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            definition::validate(root, new, old, report);
+        }
         ("coordination.k8s.io", "Lease") => lease(root, new, report),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
             binding(root, new, old, report);

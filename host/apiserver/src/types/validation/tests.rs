@@ -430,3 +430,89 @@ fn a_status_message_names_kind_group_and_object() {
     );
     assert_eq!(errors[0].reason.as_str(), "FieldValueRequired");
 }
+
+fn definition(schema: Value) -> Value {
+    json!({
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+        },
+    })
+}
+
+#[track_caller]
+fn refused_schema(schema: Value, expected: &str) {
+    let expected = format!("spec.validation.openAPIV3Schema{expected}");
+    let group = "apiextensions.k8s.io";
+    refused(
+        group,
+        "CustomResourceDefinition",
+        definition(schema),
+        &[&expected],
+    );
+}
+
+#[test]
+fn definitions_have_consistent_names_and_versions() {
+    let group = "apiextensions.k8s.io";
+    let kind = "CustomResourceDefinition";
+    let good = definition(json!({"type": "object"}));
+    refused(group, kind, good.clone(), &[]);
+    let mut misnamed = good.clone();
+    misnamed["metadata"]["name"] = "gadgets.example.com".into();
+    let name =
+        r#"metadata.name: Invalid value: "gadgets.example.com": must be spec.names.plural+"."+spec.group"#;
+    refused(group, kind, misnamed, &[name]);
+    let mut scopeless = good.clone();
+    scopeless["spec"]["scope"] = "Everywhere".into();
+    let scope = r#"spec.scope: Unsupported value: "Everywhere": supported values: "Cluster", "Namespaced""#;
+    refused(group, kind, scopeless, &[scope]);
+    let mut unstored = good.clone();
+    unstored["spec"]["versions"][0]["storage"] = false.into();
+    let errors = create(group, kind, &unstored);
+    assert!(
+        errors[0]
+            .message
+            .ends_with("must have exactly one version marked as storage version")
+    );
+    let mut renamed = good.clone();
+    renamed["spec"]["names"]["kind"] = "Gadget".into();
+    refused_change(group, kind, &renamed, &good, &[]);
+    let mut established = good;
+    established["status"] =
+        json!({"conditions": [{"type": "Established", "status": "True"}], "storedVersions": ["v1"]});
+    let immutable = r#"spec.names.kind: Invalid value: "Gadget": field is immutable"#;
+    refused_change(group, kind, &renamed, &established, &[immutable]);
+    let mut moved = established.clone();
+    moved["spec"]["versions"][0]["name"] = "v2".into();
+    let errors = update(group, kind, &moved, &established);
+    assert_eq!(errors[0].field, "status.storedVersions[0]");
+}
+
+#[test]
+fn schemas_are_structural() {
+    refused_schema(json!({}), ".type: Required value: must not be empty at the root");
+    let text = ".type: Invalid value: \"string\": must be object at the root";
+    refused_schema(json!({"type": "string"}), text);
+    let inner = |schema: Value| json!({"type": "object", "properties": {"a": schema}});
+    let untyped = ".properties[a].type: Required value: must not be empty for specified object fields";
+    refused_schema(inner(json!({})), untyped);
+    let items = ".properties[a].items.type: Required value: must not be empty for specified array items";
+    refused_schema(inner(json!({"type": "array", "items": {}})), items);
+    let unique = ".properties[a].uniqueItems: Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
+    let list = json!({"type": "array", "uniqueItems": true, "items": {"type": "string"}});
+    refused_schema(inner(list), unique);
+    let both =
+        json!({"type": "object", "properties": {"b": {"type": "string"}}, "additionalProperties": true});
+    let exclusive = ".properties[a].additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive";
+    refused_schema(inner(both), exclusive);
+    let typed = json!({"type": "object", "anyOf": [{"type": "object"}]});
+    let forbidden = ".properties[a].anyOf[0].type: Forbidden: must be empty to be structural";
+    refused_schema(inner(typed), forbidden);
+    let default = ".properties[a].default: Invalid value: \"string\": spec.validation.openAPIV3Schema.properties[a].default in body must be of type integer: \"string\"";
+    refused_schema(inner(json!({"type": "integer", "default": "many"})), default);
+    let group = "apiextensions.k8s.io";
+    let any = json!({"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]});
+    refused(group, "CustomResourceDefinition", definition(inner(any)), &[]);
+}
