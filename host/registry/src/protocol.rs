@@ -17,6 +17,8 @@ pub(crate) const MAX_MANIFEST: u64 = 4 * 1024 * 1024;
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                               application/vnd.docker.distribution.manifest.v2+json, \
                               application/vnd.docker.distribution.manifest.list.v2+json";
+/// The type of a configuration without content.
+const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const CONTENT_DIGEST: &str = "docker-content-digest";
 /// Answers to writes are short.
 const MAX_RECEIPT: u64 = 64 * 1024;
@@ -82,7 +84,7 @@ pub(crate) async fn blob(
     verified(errand, digest, answer.body)
 }
 
-/// What refers to a manifest, of one artifact type.
+/// What refers to a manifest and is, or may be, of an artifact type.
 pub(crate) async fn referrers(
     remote: &Remote,
     errand: Errand<'_>,
@@ -97,8 +99,9 @@ pub(crate) async fn referrers(
     };
     let index = match remote.send(errand, &call).await {
         Ok(answer) if is_index(&answer.headers) => Some(answer.body),
-        // Registries without the endpoint hold the list under a tag instead. Some of them
-        // answer with a web page (`google/go-containerregistry/pkg/v1/remote/referrers.go`).
+        // Registries without the endpoint hold the list under a tag instead. Whatever is not
+        // a list says that there is no endpoint, as in
+        // `google/go-containerregistry/pkg/v1/remote/referrers.go`.
         Ok(_) | Err(RemoteError::NotFound { .. } | RemoteError::Refused { .. }) => {
             tagged_manifest(remote, errand, &format!("sha256-{}", digest.hex())).await?
         }
@@ -113,8 +116,18 @@ pub(crate) async fn referrers(
             "a list of referrers that is not an image index",
         )
     })?;
-    let of_type = |descriptor: &Descriptor| descriptor.artifact_type.as_deref() == Some(artifact_type);
-    Ok(index.manifests.into_iter().filter(of_type).collect())
+    Ok(candidates(index.manifests, artifact_type))
+}
+
+/// Those that are of a type, and behind them those that may be: under a tag, cosign 2
+/// lists the type of a manifest's configuration in place of the manifest's own.
+fn candidates(mut listed: Vec<Descriptor>, artifact_type: &str) -> Vec<Descriptor> {
+    let is_of_type = |descriptor: &Descriptor| descriptor.artifact_type.as_deref() == Some(artifact_type);
+    listed.retain(|descriptor| {
+        is_of_type(descriptor) || matches!(descriptor.artifact_type.as_deref(), None | Some(EMPTY_TYPE))
+    });
+    listed.sort_by_key(|descriptor| !is_of_type(descriptor));
+    listed
 }
 
 /// Uploads a blob, unless the registry has it.

@@ -200,10 +200,8 @@ pub(crate) async fn find(
             );
         }
     }
-    for referrer in protocol::referrers(remote, errand, digest, bundle::TYPE).await? {
-        if found.len() >= MAX_SIGNATURES {
-            break;
-        }
+    let referrers = protocol::referrers(remote, errand, digest, bundle::TYPE).await?;
+    for referrer in referrers.into_iter().take(MAX_SIGNATURES) {
         let manifest = protocol::manifest(remote, errand, referrer.digest).await?;
         let layers = Manifest::parse(&manifest)
             .map(|manifest| manifest.layers)

@@ -302,8 +302,9 @@ pub(crate) async fn attach(host: &str, repository: &str, digest: Digest, bundles
         .to_string();
         let name = Digest::of(manifest.as_bytes());
         http::put_manifest(host, repository, &name.to_string(), MANIFEST, manifest.as_bytes()).await;
+        // As cosign 2.6 lists it: the type of the configuration.
         referrers.push(json!({
-            "mediaType": MANIFEST, "artifactType": BUNDLE, "digest": name, "size": manifest.len(),
+            "mediaType": MANIFEST, "artifactType": "application/vnd.oci.empty.v1+json", "digest": name, "size": manifest.len(),
         }));
     }
     let index = "application/vnd.oci.image.index.v1+json";
