@@ -1,16 +1,18 @@
 //! Everything that talks to an API server: the client, discovery, reflectors, caches,
-//! shared informers and the event recorder.
+//! shared informers, the event recorder and the Leases of replicas.
 //!
 //! Promises: any number of subscribers share one list and watch per resource; every
 //! change reaches them in order, deletes in a watch gap included; an object is kept
 //! once, without `managedFields`; no call of a guest is retried behind its back.
-//! Deliberately not here: queues, leadership and anything that knows a Wasm engine.
+//! Deliberately not here: queues, what follows from leadership, and anything that knows a
+//! Wasm engine.
 
 pub mod cache;
 pub mod client;
 pub mod connect;
 pub mod discovery;
 pub mod informer;
+pub mod lease;
 pub mod lister;
 pub mod module_client;
 pub mod recorder;

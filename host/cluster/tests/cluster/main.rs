@@ -7,6 +7,8 @@ mod connect;
 mod discovered;
 mod discovery;
 mod informer;
+mod lease;
+mod lease_server;
 mod module_client;
 mod recorder;
 mod server;

@@ -414,7 +414,6 @@ impl Group {
             self.member_is_dirty |= contest.follow(tenure.as_ref(), &mut self.sessions);
         }
     }
-
 }
 
 fn wake(poll: &mut Poll, at: BootInstant) {
@@ -433,4 +432,3 @@ pub fn member_lease_name(group: &str, identity: &str) -> SmolStr {
         .collect();
     name.trim_end_matches(['-', '.']).into()
 }
-

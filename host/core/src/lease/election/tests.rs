@@ -98,7 +98,10 @@ fn another_holder_is_waited_for_from_when_its_last_change_was_seen() {
     election.observe(Arc::new(renewed), at(120).boot, at(121).boot);
     let record = written(election.poll(at(126)));
     assert_eq!((record.holder.as_str(), record.transitions), ("b", 4));
-    assert_eq!((record.acquire_time, record.renew_time), (Some(MicroTime(126)), Some(MicroTime(126))));
+    assert_eq!(
+        (record.acquire_time, record.renew_time),
+        (Some(MicroTime(126)), Some(MicroTime(126)))
+    );
 }
 
 #[test]
@@ -107,7 +110,10 @@ fn a_renewal_keeps_when_the_lease_was_acquired_and_counts_from_when_it_was_sent(
     let tenure = election.tenure().unwrap().clone();
     assert_eq!(tenure.deadline(), at(110).boot);
     let record = written(election.poll(at(102)));
-    assert_eq!((record.acquire_time, record.renew_time), (Some(MicroTime(100)), Some(MicroTime(102))));
+    assert_eq!(
+        (record.acquire_time, record.renew_time),
+        (Some(MicroTime(100)), Some(MicroTime(102)))
+    );
     election.answered(at(104), stored("3", record));
     assert_eq!(tenure.deadline(), at(112).boot);
     assert_eq!(election.tenure(), Some(&tenure));
@@ -181,9 +187,15 @@ fn a_lease_that_somebody_else_holds_ends_the_tenure_at_once() {
         ..ObservedLease::default()
     };
     election.observe(Arc::new(taken.clone()), at(99).boot, at(101).boot);
-    assert!(election.tenure().is_some(), "that read was sent before the last answer came");
+    assert!(
+        election.tenure().is_some(),
+        "that read was sent before the last answer came"
+    );
     election.observe(Arc::new(taken), at(101).boot, at(101).boot);
-    assert_eq!((election.tenure(), tenure.deadline()), (None, BootInstant::default()));
+    assert_eq!(
+        (election.tenure(), tenure.deadline()),
+        (None, BootInstant::default())
+    );
 }
 
 #[test]

@@ -9,7 +9,10 @@ fn present(session: u64, table: &Table) -> MemberView {
 }
 
 fn view(members: &[(&str, MemberView)]) -> View {
-    members.iter().map(|(name, member)| ((*name).into(), *member)).collect()
+    members
+        .iter()
+        .map(|(name, member)| ((*name).into(), *member))
+        .collect()
 }
 
 /// How many slots each owns, in the order of the names, and how many nobody owns.
@@ -75,7 +78,10 @@ fn one_that_is_back_under_another_session_must_confirm_first() {
     let mut back = present(2, &table);
     let next = advance(Some(&table), &view(&[("a", back), ("b", present(1, &table))]), 1).unwrap();
     assert_eq!(counts(&next, &[("a", 1), ("a", 2), ("b", 1)]), [0, 0, 128]);
-    assert_eq!(advance(Some(&next), &view(&[("a", back), ("b", present(1, &next))]), 1), None);
+    assert_eq!(
+        advance(Some(&next), &view(&[("a", back), ("b", present(1, &next))]), 1),
+        None
+    );
     back = present(2, &next);
     let last = advance(Some(&next), &view(&[("a", back), ("b", present(1, &next))]), 1).unwrap();
     assert_eq!(counts(&last, &[("a", 2), ("b", 1)]), [128, 128]);
@@ -107,7 +113,10 @@ fn without_a_table_everybody_must_confirm_a_new_line_before_anybody_gets_anythin
 fn more_members_than_a_table_has_room_for_stand_by() {
     let table = Table::unsettled(1);
     let names: Vec<String> = (0..200).map(|member| format!("m{member:03}")).collect();
-    let members: Vec<_> = names.iter().map(|name| (name.as_str(), present(1, &table))).collect();
+    let members: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), present(1, &table)))
+        .collect();
     let next = advance(Some(&table), &view(&members), 1).unwrap();
     assert_eq!(next.participants.len(), MAX_MEMBERS);
     assert!(next.is_settled());
