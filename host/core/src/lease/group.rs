@@ -432,3 +432,6 @@ pub fn member_lease_name(group: &str, identity: &str) -> SmolStr {
         .collect();
     name.trim_end_matches(['-', '.']).into()
 }
+
+#[cfg(test)]
+mod tests;
