@@ -55,7 +55,7 @@ pub enum FetchError {
 /// See [`FetchError`].
 pub async fn fetch_status(address: &str) -> Result<HostStatus, FetchError> {
     let endpoint = Endpoint::parse(address)?.at("/api/v1/status")?;
-    let (code, body) = endpoint.send(Request::get(""), Bytes::new(), BUDGET).await?;
+    let (code, body) = endpoint.send(Request::builder(), Bytes::new(), BUDGET).await?;
     let address = address.to_owned();
     if code != StatusCode::OK {
         return Err(FetchError::Refused { address, code });

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -247,7 +247,9 @@ impl Sender {
     }
 
     async fn attempt(&self, body: Bytes) -> Attempt {
-        let mut request = Request::post("").header(CONTENT_TYPE, "application/json");
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .header(CONTENT_TYPE, "application/json");
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

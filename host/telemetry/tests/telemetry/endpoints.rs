@@ -43,8 +43,8 @@ async fn the_status_reads_back_as_what_it_was() -> anyhow::Result<()> {
     assert_eq!(status.api_version, "status.windlass.dev/v1");
     assert_eq!(status.modules.len(), 4);
     assert_eq!(
-        serde_json::from_str::<HostStatus>(&serde_json::to_string(&status)?)?,
-        status
+        serde_json::to_value(&status)?,
+        serde_json::from_str::<serde_json::Value>(&answer.body)?
     );
     // An older reader meets a newer host, and the other way round.
     let foreign = r#"{"apiVersion":"status.windlass.dev/v1","modules":[{"name":"x","news":1}],"more":{}}"#;

@@ -7,4 +7,6 @@ mod exposition;
 mod fake;
 mod http;
 mod page;
+mod prometheus;
 mod terminal;
+mod traces;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use windlass_telemetry::client::{FetchError, fetch_status};
 use windlass_telemetry::status::{HostStatus, StatusSource};
 use windlass_telemetry::terminal::{Action, Output, SortKey, Top, render};
@@ -95,7 +96,11 @@ fn what_guests_say_does_not_drive_the_terminal() -> anyhow::Result<()> {
 fn programs_get_the_whole_structure() -> anyhow::Result<()> {
     let status = status();
     let json = render(&status, Output::Json, Some(40), true)?;
-    assert_eq!(serde_json::from_str::<HostStatus>(&json)?, status);
+    let compact = serde_json::to_string(&status)?;
+    assert_eq!(
+        serde_json::from_str::<Value>(&json)?,
+        serde_json::from_str::<Value>(&compact)?
+    );
     let yaml = render(&status, Output::Yaml, Some(40), true)?;
     assert!(yaml.starts_with("apiVersion: status.windlass.dev/v1\n"), "{yaml}");
     Ok(())
