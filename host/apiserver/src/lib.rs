@@ -9,7 +9,7 @@
 //! or in the module named after it.
 //!
 //! Deliberately absent: authorisation (whoever holds the token may do everything),
-//! server-side apply and managed fields, schemas of custom resources, webhooks, answers in protobuf.
+//! server-side apply and managed fields, rules of custom resources in CEL, webhooks, answers in protobuf.
 
 pub mod types;
 

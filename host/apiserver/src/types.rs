@@ -2,7 +2,8 @@
 //!
 //! Everything here is keyed by API group (`""` for core) and kind, works on
 //! `serde_json::Value`, and neither waits nor does I/O. Unknown kinds (custom
-//! resources) fall through to the generic rule of each module. Metadata that
+//! resources) fall through to the generic rule of each module, and have a schema of their
+//! own in [`structural`]. Metadata that
 //! the server alone owns (uid, creation time, resource version) is not touched.
 
 pub mod defaults;
