@@ -9,8 +9,8 @@
 //! however requests are delayed, lost or reordered and processes stopped, as long as the
 //! clocks of two machines do not differ in speed by more than the renew deadline is
 //! shorter than the lease. No decision trusts the clock of another machine.
-//! Deliberately not covered: somebody deletes a lease while its holder lives and a process
-//! that never saw that lease starts before the holder has put it back.
+//! Deliberately not covered: somebody deletes a lease while its holder lives, and one that
+//! has not seen the last renewals takes it before the holder has put it back.
 
 pub mod clock;
 pub mod election;
