@@ -78,6 +78,11 @@ impl Endpoint {
         if uri.scheme_str() != Some("http") {
             return Err(wrong());
         }
+        // Neither `unix:/path` nor credentials are understood.
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        if authority.ends_with(':') || authority.contains('@') {
+            return Err(wrong());
+        }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(wrong)?;
         let address = format!("{host}:{}", uri.port_u16().unwrap_or(80));
         Ok(Self { uri, address })
@@ -180,7 +185,13 @@ mod tests {
         assert_eq!(address("127.0.0.1:10270").as_deref(), Some("127.0.0.1:10270"));
         assert_eq!(address("http://collector/").as_deref(), Some("collector:80"));
         assert_eq!(address("http://[::1]:4318").as_deref(), Some("[::1]:4318"));
-        for wrong in ["https://collector:4318", "", "http://", "unix:/run/x"] {
+        for wrong in [
+            "https://collector:4318",
+            "",
+            "http://",
+            "unix:/run/x",
+            "http://me:pw@collector",
+        ] {
             assert_eq!(address(wrong), None, "{wrong}");
         }
     }
