@@ -178,12 +178,12 @@ class ModuleEntry {
   }
 }
 
-/** Letters that a name and its value may have on one line. */
-const LONG = 40;
+/** Letters that a value may have beside its name. */
+const LONG = 24;
 
 const pairs = (title, entries) => element("section", {}, element("h4", {}, title),
   element("dl", { class: "pairs" }, entries.filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([name, value]) => element("div", { class: `${name}${value}`.length > LONG && "long" }, element("dt", {}, name), element("dd", {}, value)))));
+    .map(([name, value]) => element("div", { class: `${value.textContent ?? value}`.length > LONG && "long" }, element("dt", {}, name), element("dd", {}, value)))));
 
 function detail(module, status) {
   const { guest, reload, leadership, queue, usage, workers } = module;

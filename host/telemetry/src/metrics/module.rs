@@ -14,6 +14,19 @@ const SYNC_FIT: [f64; 21] = [
     10.0, 30.0, 60.0,
 ];
 
+/// The labels of `GuestFailure`, there from the start: an alert on an increase would not
+/// see the first of each.
+const CAUSES: [&str; 8] = [
+    "instantiation",
+    "start",
+    "trap",
+    "cpu",
+    "memory",
+    "stack",
+    "contract",
+    "stopped",
+];
+
 /// Adds everything that a module has. `api_server` is the `host` of its requests.
 pub(super) fn add(exposition: &mut Exposition, module: &ModuleStatus, api_server: &str) {
     queue(exposition, &module.name, &module.queue);
@@ -345,6 +358,9 @@ fn usage(exposition: &mut Exposition, module: &str, usage: &UsageStatus) {
         Kind::Counter,
         "Instances that ended by themselves, by cause.",
     );
+    for cause in CAUSES {
+        restarts.count(&[("module", module), ("cause", cause)], 0);
+    }
     for (cause, count) in &usage.restarts {
         restarts.count(&[("module", module), ("cause", cause)], *count);
     }
@@ -360,5 +376,31 @@ fn shadow(exposition: &mut Exposition, module: &ModuleStatus) {
         for (result, count) in [("same", shadow.same), ("different", shadow.different)] {
             series.count(&[("module", &module.name), ("result", result)], count);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use windlass_core::outcome::GuestFailure;
+
+    use super::*;
+
+    #[test]
+    fn every_cause_of_a_restart_is_there_from_the_start() {
+        let failures = [
+            GuestFailure::Instantiation(String::new()),
+            GuestFailure::Start(String::new()),
+            GuestFailure::Trap(String::new()),
+            GuestFailure::Cpu {
+                budget: Duration::ZERO,
+            },
+            GuestFailure::Memory { limit_bytes: 0 },
+            GuestFailure::Stack { limit_bytes: 0 },
+            GuestFailure::Contract(String::new()),
+            GuestFailure::Stopped,
+        ];
+        assert_eq!(failures.map(|failure| failure.label()), CAUSES);
     }
 }

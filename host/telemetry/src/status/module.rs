@@ -1,7 +1,6 @@
 //! One module in [`super::HostStatus`].
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -473,10 +472,4 @@ pub struct PoisonKey {
     pub retry_at: Option<Timestamp>,
     /// The latest failure.
     pub reason: String,
-}
-
-/// Seconds as a [`Duration`]; what is not a duration is zero.
-#[must_use]
-pub fn seconds(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value).unwrap_or_default()
 }
