@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use windlass_tests::cluster::Cluster;
 use windlass_tests::kubectl::Kubectl;
 
-/// A cluster without nodes that serves gadgets.
+/// A cluster that serves gadgets.
 async fn with_gadgets() -> Result<Option<(Cluster, Kubectl)>> {
-    let Some((cluster, kubectl)) = Kubectl::up(&["--nodes", "0"]).await? else {
+    let Some((cluster, kubectl)) = Kubectl::up(&["--nodes", "1"]).await? else {
         return Ok(None);
     };
     let schema = json!({"type": "object", "properties": {
