@@ -46,17 +46,18 @@ impl ShareMember {
         }
     }
 
-    /// Follows the membership. Under another tenure nothing that was given before counts,
-    /// and a new session begins, which is numbered by `next_session` when it is needed.
+    /// Follows the membership. With every change of it nothing that was given before counts,
+    /// and a new session begins, which is numbered by `next_session`: one session lives
+    /// under one tenure, so that when it was seen to expire it is over for good.
     pub fn set_tenure(&mut self, tenure: Option<&Tenure>, next_session: impl FnOnce() -> u64) {
         if self.tenure.as_ref() == tenure {
             return;
         }
-        if self.tenure.is_some() {
-            self.participant.session = next_session();
-            self.draining |= !self.owned.is_empty();
-            self.owned = SlotSet::default();
-        }
+        // Also when one begins: what was said without a membership may have been answered with
+        // slots that others have since been given.
+        self.participant.session = next_session();
+        self.draining |= !self.owned.is_empty();
+        self.owned = SlotSet::default();
         self.tenure = tenure.cloned();
         self.follow();
     }
