@@ -94,7 +94,7 @@ pub(crate) enum RequestError {
 }
 
 impl RequestError {
-    fn into_api_error(self) -> ApiError {
+    pub(crate) fn into_api_error(self) -> ApiError {
         match self {
             Self::Transport(error) => error.into(),
             Self::Refused(error) => error,
@@ -161,15 +161,20 @@ impl ApiClient {
     /// # Errors
     /// When there is no answer in time, or its status is 400 or above.
     pub async fn request(&self, request: http::Request<Bytes>) -> Result<Bytes, ApiError> {
-        self.exchange(request).await.map_err(RequestError::into_api_error)
+        let answer = self.exchange(request).await;
+        answer
+            .map(|(_code, body)| body)
+            .map_err(RequestError::into_api_error)
     }
 
-    pub(crate) async fn exchange(&self, request: http::Request<Bytes>) -> Result<Bytes, RequestError> {
+    /// The status code and the body of a successful answer.
+    pub(crate) async fn exchange(&self, request: http::Request<Bytes>) -> Result<(u16, Bytes), RequestError> {
         let exchange = async {
             let (parts, body) = self.send(request).await?.into_parts();
             let body = self.read(body).await?;
-            if parts.status.as_u16() < 400 {
-                return Ok(body);
+            let code = parts.status.as_u16();
+            if code < 400 {
+                return Ok((code, body));
             }
             Err(refusal(&parts, &body))
         };

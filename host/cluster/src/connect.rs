@@ -175,7 +175,7 @@ impl ApiClient {
             .body(Bytes::new())
             .map_err(|error| RequestError::Transport(TransportError::Request(error)));
         let answer = match request {
-            Ok(request) => self.exchange(request).await,
+            Ok(request) => self.exchange(request).await.map(|(_code, body)| body),
             Err(error) => Err(error),
         };
         match answer {

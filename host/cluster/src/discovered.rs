@@ -3,7 +3,8 @@
 //! The set is looked at every 30 s, as the garbage collector does upstream, and at once
 //! when a CustomResourceDefinition changes. A resource that vanishes ends with the
 //! deletion of all that subscribers knew of it; one whose group cannot be asked at the
-//! moment stays (see [`crate::discovery`]).
+//! moment stays (see [`crate::discovery`]). A resource of which nothing may be read, such
+//! as Secrets that were not granted by name, is left out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use windlass_core::key::{Resource, ResourceInfo};
 use windlass_core::manifest::View;
+use windlass_core::permission::{Grants, Scope};
 
 use crate::informer::{Attachment, AttachmentId, Patience};
 use crate::queue::Queue;
-use crate::registry::{Leaving, Shared};
+use crate::registry::{Leaving, Shared, readable};
 
 const PERIOD: Duration = Duration::from_secs(30);
 /// Discovery follows a CustomResourceDefinition with some delay, so it is asked again.
@@ -30,6 +32,8 @@ pub(crate) struct DiscoveredWatch {
     wants: Attachment,
     /// `group/plural`.
     except: HashSet<SmolStr>,
+    /// What may be read; unset: everything.
+    grants: Option<Grants>,
     attached: HashMap<Resource, AttachmentId>,
     /// Whether the set was complete once.
     settled: bool,
@@ -46,11 +50,12 @@ pub(crate) struct Followed {
 }
 
 impl DiscoveredWatch {
-    pub(crate) fn new(wants: Attachment, except: Vec<SmolStr>) -> Self {
+    pub(crate) fn new(wants: Attachment, except: Vec<SmolStr>, grants: Option<Grants>) -> Self {
         wants.queue.expect_sync();
         Self {
             wants,
             except: except.into_iter().collect(),
+            grants,
             attached: HashMap::new(),
             settled: false,
         }
@@ -62,6 +67,7 @@ impl DiscoveredWatch {
             .iter()
             .map(|info| &info.resource)
             .filter(|resource| !self.except.contains(&name(resource)))
+            .filter(|resource| !readable(self.grants.as_ref(), resource).is_empty())
             .collect()
     }
 
@@ -80,7 +86,9 @@ impl DiscoveredWatch {
         }
         for resource in wanted {
             if !self.attached.contains_key(resource) {
-                let (_, id) = shared.attach(resource, self.wants.share());
+                let mut wants = self.wants.share();
+                wants.scope = readable(self.grants.as_ref(), resource);
+                let (_, id) = shared.attach(resource, wants);
                 self.attached.insert(resource.clone(), id);
             }
         }
@@ -183,6 +191,7 @@ impl Definitions {
             watch: 0,
             queue: Arc::clone(&queue),
             selector: None,
+            scope: Scope::everything(),
             view: View::Metadata,
             index_paths: Vec::new(),
             old_bodies: false,

@@ -104,7 +104,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn object_version(object: &[u8]) -> Result<u64, Malformed> {
+pub(crate) fn object_version(object: &[u8]) -> Result<u64, Malformed> {
     let mut found = 0;
     Cursor::new(object).members(|cursor, key| match key {
         b"metadata" => cursor.members(|cursor, key| {

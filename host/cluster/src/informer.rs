@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use windlass_core::key::{Resource, ResourceInfo};
 use windlass_core::manifest::{View, WatchId};
 use windlass_core::object::ObjectMeta;
+use windlass_core::permission::Scope;
 use windlass_core::seams::DeltaKind;
 use windlass_core::selector::Selector;
 
@@ -27,6 +28,8 @@ pub(crate) struct Attachment {
     pub(crate) queue: Arc<Queue>,
     /// Unset: every object.
     pub(crate) selector: Option<Selector>,
+    /// What the subscriber may see.
+    pub(crate) scope: Scope,
     pub(crate) view: View,
     pub(crate) index_paths: Vec<SmolStr>,
     pub(crate) old_bodies: bool,
@@ -40,6 +43,7 @@ impl Attachment {
             watch: self.watch,
             queue: Arc::clone(&self.queue),
             selector: self.selector.clone(),
+            scope: self.scope.clone(),
             view: self.view.clone(),
             index_paths: self.index_paths.clone(),
             old_bodies: self.old_bodies,
@@ -386,11 +390,12 @@ impl Informer {
 
     fn send_selected(self: &Arc<Self>, attached: &Attached, changes: impl Iterator<Item = Change>) {
         let wants = &attached.wants;
+        let seen = changes.filter(|change| wants.scope.contains(&change.new.meta.key));
         match &wants.selector {
-            None => wants.queue.push(wants.watch, wants.old_bodies, self, changes),
+            None => wants.queue.push(wants.watch, wants.old_bodies, self, seen),
             Some(selector) => {
                 let dictionary = self.cache.dictionary();
-                let selected = changes.filter_map(|change| selected(selector, &dictionary, change));
+                let selected = seen.filter_map(|change| selected(selector, &dictionary, change));
                 wants.queue.push(wants.watch, wants.old_bodies, self, selected);
             }
         }

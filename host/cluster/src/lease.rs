@@ -17,7 +17,7 @@ use windlass_core::api_error::ApiError;
 use windlass_core::lease::clock::{BootClock, Clock};
 use windlass_core::lease::election::{ElectionConfig, ElectionConfigError};
 use windlass_core::lease::group::{Group, GroupConfig, Leadership, Members, Mode, RebalanceConfig};
-use windlass_core::shard::{Epoch, Share};
+use windlass_core::shard::Share;
 
 use self::runner::Runner;
 use crate::client::ApiClient;
@@ -106,7 +106,7 @@ enum Command {
     Join(SmolStr, Mode, Published),
     Withdraw(SmolStr),
     StepDown(SmolStr),
-    Drained(SmolStr, Epoch),
+    Drained(SmolStr, Share),
 }
 
 /// Where the state of one contest goes.
@@ -272,11 +272,12 @@ impl ShareContest {
         self.share.clone()
     }
 
-    /// Says that no sync is running, or will start, of a key that the share of this epoch does
-    /// not own. To be called for each share that lost keys, before which nobody else gets
-    /// them; for others it changes nothing.
-    pub fn drained(&self, epoch: Epoch) {
+    /// Says that no sync is running, or will start, of a key that this share does not own. To
+    /// be called for *every* share that is published, at once if nothing was running: the
+    /// channel may have skipped one in which keys were lost, and until it is said nobody else
+    /// gets them.
+    pub fn drained(&self, share: &Share) {
         self.contest
-            .send(Command::Drained(self.contest.lease.clone(), epoch));
+            .send(Command::Drained(self.contest.lease.clone(), share.clone()));
     }
 }

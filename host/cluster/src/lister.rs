@@ -1,6 +1,7 @@
 //! Reads from the shared caches on behalf of one module.
 //!
-//! Promises: no I/O, no waiting; a watch with a label selector shows only what matches it.
+//! Promises: no I/O, no waiting; a watch shows only what the module may see, and with a
+//! label selector only what matches it.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use windlass_core::gate::{CacheProgress, Presence};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::manifest::{IndexSpec, WatchId};
 use windlass_core::object::Object;
+use windlass_core::permission::Scope;
 use windlass_core::seams::{ObjectReader, ReadError};
 use windlass_core::selector::Selector;
 
@@ -26,25 +28,37 @@ pub(crate) struct ListedWatch {
     resource: Resource,
     cache: Arc<Cache>,
     selector: Option<Selector>,
+    scope: Scope,
     indexes: Vec<IndexSpec>,
 }
 
 impl ListedWatch {
-    pub(crate) fn new(informer: &Informer, selector: Option<Selector>, indexes: &[IndexSpec]) -> Self {
+    pub(crate) fn new(
+        informer: &Informer,
+        selector: Option<Selector>,
+        scope: Scope,
+        indexes: &[IndexSpec],
+    ) -> Self {
         let (resource, cache) = (informer.resource().clone(), Arc::clone(informer.cache()));
         Self {
             resource,
             cache,
             selector,
+            scope,
             indexes: indexes.to_vec(),
         }
     }
 
     fn select(&self, mut objects: Vec<Arc<Object>>) -> Vec<Arc<Object>> {
-        if let Some(selector) = &self.selector {
-            objects.retain(|object| selector.matches(&object.labels()));
+        if self.selector.is_some() || !self.scope.is_everything() {
+            objects.retain(|object| self.shows(object));
         }
         objects
+    }
+
+    fn shows(&self, object: &Object) -> bool {
+        let matches = |selector: &Selector| selector.matches(&object.labels());
+        self.scope.contains(object.key()) && self.selector.as_ref().is_none_or(matches)
     }
 
     fn index_path(&self, name: &str) -> Option<&SmolStr> {
@@ -79,11 +93,7 @@ impl Lister {
 impl ObjectReader for Lister {
     fn get(&self, watch: WatchId, key: &ObjectKey) -> Result<Option<Arc<Object>>, ReadError> {
         let watch = self.watch(watch)?;
-        let selected = |object: &Arc<Object>| match &watch.selector {
-            Some(selector) => selector.matches(&object.labels()),
-            None => true,
-        };
-        Ok(watch.cache.get(key).filter(selected))
+        Ok(watch.cache.get(key).filter(|object| watch.shows(object)))
     }
 
     fn list(

@@ -1,37 +1,45 @@
 //! The API server as one module may use it.
 //!
-//! Owns the module's permissions, its budget of calls and its name in requests.
-//! Promises: a call without permission is never sent; each successful write is reported
-//! to the [`WriteObserver`] before the caller learns of it; nothing is retried.
+//! Owns the module's budget of calls and its name in requests.
+//! Promises: a call without permission is never sent, nor one whose path or body would
+//! reach anything but what its permission was checked for; each successful write is
+//! reported to the [`CallObserver`] before the caller learns of it; nothing is retried.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use serde::Deserialize;
 use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::gate::{Write, WriteEffect};
 use windlass_core::key::{ObjectKey, Resource};
-use windlass_core::permission::Grants;
+use windlass_core::permission::{Access, Grants};
 use windlass_core::seams::{
     ApiRequest, ApiVerb, DeleteOptions, ListOptions, ObjectWriter, PropagationPolicy, SyncId,
 };
 
-use crate::client::ApiClient;
+use crate::body;
+use crate::client::{ApiClient, RequestError};
+use crate::impersonation::Impersonation;
+use crate::permits::Permits;
 use crate::token_bucket::TokenBucket;
 use crate::url::{self, Name, push_query};
 
 /// Who a module is at the API server and how much it may ask.
 #[derive(Clone, Debug)]
 pub struct ModuleClientConfig {
-    /// The module's name: field manager and part of the user agent.
+    /// The module's name, which is part of the user agent.
     pub module: SmolStr,
+    /// Who owns the fields that it writes.
+    pub field_manager: SmolStr,
+    /// What the events that it writes itself say that they come from.
+    pub event_source: SmolStr,
     /// What it may do.
     pub grants: Grants,
     /// Calls per second; 0: no limit.
@@ -40,12 +48,29 @@ pub struct ModuleClientConfig {
     pub burst: u32,
     /// Calls in flight.
     pub max_in_flight: usize,
-    /// User to impersonate, so that the cluster's own RBAC applies.
-    pub impersonate: Option<String>,
+    /// On whose behalf.
+    pub impersonate: Option<Impersonation>,
 }
 
-/// Told of each successful write of a module, before its caller gets the answer. Must not block.
-pub trait WriteObserver: Send + Sync {
+/// One call that was sent and has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SentCall<'a> {
+    /// The sync that it was made for.
+    pub sync: SyncId,
+    /// What was asked.
+    pub request: &'a ApiRequest,
+    /// HTTP status; 0 without an answer.
+    pub code: u16,
+    /// From sent to answered.
+    pub duration: Duration,
+    /// How long the module's own limits held it back before.
+    pub throttled: Duration,
+}
+
+/// Told of each call of a module, before its caller gets the answer. Must not block.
+pub trait CallObserver: Send + Sync {
+    /// A call was sent and has ended.
+    fn called(&self, call: SentCall<'_>);
     /// The version that the caches show of an object, 0 for none. Asked before a call
     /// whose answer will not say which version it led to.
     fn shown_revision(&self, resource: &Resource, key: &ObjectKey) -> u64;
@@ -61,13 +86,14 @@ pub struct ModuleClient {
 
 struct Inner {
     client: ApiClient,
-    module: SmolStr,
-    grants: ArcSwap<Grants>,
+    permits: Arc<Permits>,
+    field_manager: SmolStr,
+    event_source: SmolStr,
     bucket: TokenBucket,
     in_flight: Semaphore,
-    user_agent: HeaderValue,
-    impersonate: Option<HeaderValue>,
-    observer: Option<Arc<dyn WriteObserver>>,
+    /// The user agent, and whom to impersonate.
+    headers: HeaderMap,
+    observer: Option<Arc<dyn CallObserver>>,
 }
 
 /// The module's client cannot be made.
@@ -87,39 +113,42 @@ impl ModuleClient {
     pub fn new(
         client: ApiClient,
         config: ModuleClientConfig,
-        observer: Option<Arc<dyn WriteObserver>>,
+        observer: Option<Arc<dyn CallObserver>>,
     ) -> Result<Self, ModuleClientError> {
         let module = config.module;
-        let header = |field, value: String| {
-            HeaderValue::from_str(&value).map_err(|_| ModuleClientError {
-                field,
-                module: module.clone(),
-                value,
-            })
+        let refuse = |field, value: String| ModuleClientError {
+            field,
+            module: module.clone(),
+            value,
         };
-        let user_agent = header("name", format!("windlass/{} {module}", env!("CARGO_PKG_VERSION")))?;
-        let impersonate = config
-            .impersonate
-            .map(|user| header("impersonated user", user))
-            .transpose()?;
+        let mut headers = match &config.impersonate {
+            Some(user) => user
+                .headers()
+                .map_err(|_| refuse("impersonated user", format!("{user:?}")))?,
+            None => HeaderMap::new(),
+        };
+        let user_agent = format!("windlass/{} {module}", env!("CARGO_PKG_VERSION"));
+        let user_agent = HeaderValue::from_str(&user_agent).map_err(|_| refuse("name", user_agent))?;
+        headers.insert(USER_AGENT, user_agent);
         let inner = Inner {
             client,
-            grants: ArcSwap::from_pointee(config.grants),
+            permits: Arc::new(Permits::new(module, config.grants)),
+            field_manager: config.field_manager,
+            event_source: config.event_source,
             bucket: TokenBucket::new(config.qps, config.burst),
             in_flight: Semaphore::new(config.max_in_flight.max(1)),
-            user_agent,
-            impersonate,
+            headers,
             observer,
-            module,
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
     }
 
-    /// Replaces what the module may do, for every call from now on.
-    pub fn set_grants(&self, grants: Grants) {
-        self.inner.grants.store(Arc::new(grants));
+    /// What the module may do; replacing it there holds for every call from then on.
+    #[must_use]
+    pub fn permits(&self) -> &Arc<Permits> {
+        &self.inner.permits
     }
 }
 
@@ -132,8 +161,11 @@ impl ObjectWriter for ModuleClient {
 
 impl Inner {
     async fn call(&self, sync: SyncId, request: ApiRequest) -> Result<Bytes, ApiError> {
-        self.check_permission(&request)?;
-        let http_request = self.build(&request)?;
+        self.permits.check(&access(&request))?;
+        let http_request = self.build(&request).inspect_err(|refusal| {
+            self.permits.log_refusal(&refusal.message);
+        })?;
+        let asked = Instant::now();
         let _permit = self.in_flight.acquire().await;
         self.bucket.take().await;
         let shown = match &self.observer {
@@ -142,7 +174,19 @@ impl Inner {
             }
             _ => 0,
         };
-        let answer = self.client.request(http_request).await?;
+        let sent = Instant::now();
+        let answer = self.client.exchange(http_request).await;
+        let answer = answer.map_err(RequestError::into_api_error);
+        if let Some(observer) = &self.observer {
+            observer.called(SentCall {
+                sync,
+                request: &request,
+                code: answer.as_ref().map_or_else(|error| error.code, |(code, _)| *code),
+                duration: sent.elapsed(),
+                throttled: sent - asked,
+            });
+        }
+        let (_code, answer) = answer?;
         if let Some(observer) = &self.observer {
             if let Some(write) = write_of(&request, &answer, shown) {
                 observer.wrote(sync, write);
@@ -151,45 +195,50 @@ impl Inner {
         Ok(answer)
     }
 
-    fn check_permission(&self, request: &ApiRequest) -> Result<(), ApiError> {
-        let (verb, resource) = (request.verb.name(), &request.resource);
-        if self
-            .grants
-            .load()
-            .allow(verb, &resource.group, &resource.plural, &request.subresource)
-        {
-            return Ok(());
-        }
-        let subresource = if request.subresource.is_empty() {
-            String::new()
-        } else {
-            format!("/{}", request.subresource)
-        };
-        let message = format!(
-            "module {} is not permitted to {verb} {}{subresource} in API group {:?}; \
-             grant apiGroups: [{:?}], resources: [\"{}{subresource}\"], verbs: [\"{verb}\"]",
-            self.module, resource.plural, resource.group, resource.group, resource.plural,
-        );
-        Err(ApiError::local(ApiErrorKind::NotPermitted, message))
-    }
-
     fn build(&self, request: &ApiRequest) -> Result<http::Request<Bytes>, ApiError> {
-        let parts = HttpParts::of(request, &self.module)?;
+        let parts = HttpParts::of(request, &self.field_manager)?;
+        let body = body::check(request, &self.event_source)?.unwrap_or(parts.body);
         let mut builder = http::Request::builder()
             .method(parts.method)
             .uri(parts.path)
-            .header(ACCEPT, HeaderValue::from_static("application/json"))
-            .header(USER_AGENT, &self.user_agent);
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(content_type) = parts.content_type {
             builder = builder.header(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        if let Some(user) = &self.impersonate {
-            builder = builder.header("impersonate-user", user);
+        if let Some(headers) = builder.headers_mut() {
+            headers.extend(self.headers.clone());
         }
         builder
-            .body(parts.body)
+            .body(body)
             .map_err(|error| ApiError::local(ApiErrorKind::BadRequest, error.to_string()))
     }
+}
+
+/// What a request needs permission for.
+fn access(request: &ApiRequest) -> Access<'_> {
+    let resource = &request.resource;
+    let name = match &request.verb {
+        ApiVerb::List(options) => named_by(&options.field_selector),
+        _ => &request.key.name,
+    };
+    Access {
+        verb: request.verb.name(),
+        group: &resource.group,
+        resource: &resource.plural,
+        subresource: &request.subresource,
+        namespace: &request.key.namespace,
+        name,
+    }
+}
+
+/// The name that a field selector asks for and nothing else; API servers authorise such a
+/// list for that name.
+fn named_by(field_selector: &str) -> &str {
+    field_selector
+        .strip_prefix("metadata.name=")
+        .map(|name| name.strip_prefix('=').unwrap_or(name))
+        .filter(|name| !name.contains([',', '=', '!', '\\']))
+        .unwrap_or_default()
 }
 
 const JSON: &str = "application/json";
@@ -202,7 +251,7 @@ struct HttpParts {
 }
 
 impl HttpParts {
-    fn of(request: &ApiRequest, module: &str) -> Result<Self, ApiError> {
+    fn of(request: &ApiRequest, field_manager: &str) -> Result<Self, ApiError> {
         let ApiRequest {
             resource,
             key,
@@ -211,7 +260,7 @@ impl HttpParts {
         } = request;
         let object = || url::path(resource, key, subresource, Name::Required);
         let managed = |mut path: String| {
-            push_query(&mut path, "fieldManager", module);
+            push_query(&mut path, "fieldManager", field_manager);
             path
         };
         let (method, path, content_type, body) = match verb {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use windlass_core::key::Resource;
 use windlass_core::manifest::{View, WatchId, WatchSpec, WatchTarget};
+use windlass_core::permission::{Grants, Scope};
 use windlass_core::selector::{Selector, SelectorError};
 
 use crate::client::ApiClient;
@@ -79,12 +80,33 @@ impl InformerRegistry {
         }
     }
 
-    /// Subscribes to all watches of a manifest. Informers start as needed and stop when
-    /// the last subscription that needs them is dropped.
+    /// Subscribes to all watches of a manifest and to all of what they cover. Informers
+    /// start as needed and stop when the last subscription that needs them is dropped.
     ///
     /// # Errors
     /// When a label selector does not parse.
     pub fn subscribe(&self, watches: &[WatchSpec]) -> Result<Subscription, SubscribeError> {
+        self.subscribe_as(watches, None)
+    }
+
+    /// Subscribes to all watches of a manifest, and of what they cover to as much as may
+    /// be read: what `get`, `list` and `watch` are granted on.
+    ///
+    /// # Errors
+    /// When a label selector does not parse.
+    pub fn subscribe_within(
+        &self,
+        watches: &[WatchSpec],
+        grants: &Grants,
+    ) -> Result<Subscription, SubscribeError> {
+        self.subscribe_as(watches, Some(grants))
+    }
+
+    fn subscribe_as(
+        &self,
+        watches: &[WatchSpec],
+        grants: Option<&Grants>,
+    ) -> Result<Subscription, SubscribeError> {
         let queue: Arc<Queue> = Arc::default();
         if watches.is_empty() {
             queue.expect_nothing();
@@ -97,15 +119,18 @@ impl InformerRegistry {
         let mut held = Held::new(Arc::clone(&self.shared));
         let mut listed = Vec::with_capacity(watches.len());
         for ((spec, selector), watch) in watches.iter().zip(selectors).zip(0..) {
-            let wants = attachment(spec, selector.clone(), watch, Arc::clone(&queue));
+            let mut wants = attachment(spec, selector.clone(), watch, Arc::clone(&queue));
             match &spec.target {
                 WatchTarget::One(resource) => {
+                    let scope = readable(grants, resource);
+                    wants.scope = scope.clone();
                     let (informer, id) = self.shared.attach(resource, wants);
                     held.one(resource.clone(), id);
-                    listed.push(Some(ListedWatch::new(&informer, selector, &spec.indexes)));
+                    listed.push(Some(ListedWatch::new(&informer, selector, scope, &spec.indexes)));
                 }
                 WatchTarget::Discovered { except } => {
-                    held.discovered(self.shared.follow(DiscoveredWatch::new(wants, except.clone())));
+                    let watch = DiscoveredWatch::new(wants, except.clone(), grants.cloned());
+                    held.discovered(self.shared.follow(watch));
                     listed.push(None);
                 }
             }
@@ -134,6 +159,11 @@ impl InformerRegistry {
     }
 }
 
+/// The objects of a resource that may be read; all of them without grants to go by.
+pub(crate) fn readable(grants: Option<&Grants>, resource: &Resource) -> Scope {
+    grants.map_or_else(Scope::everything, |grants| grants.readable(resource))
+}
+
 fn parse_selector(spec: &WatchSpec, watch: WatchId) -> Result<Option<Selector>, SubscribeError> {
     let selector =
         Selector::parse(&spec.label_selector).map_err(|source| SubscribeError::Selector { watch, source })?;
@@ -147,6 +177,7 @@ fn attachment(spec: &WatchSpec, selector: Option<Selector>, watch: WatchId, queu
         watch,
         queue,
         selector,
+        scope: Scope::everything(),
         view: if discovered {
             View::Metadata
         } else {

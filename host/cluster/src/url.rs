@@ -9,6 +9,12 @@ use std::fmt::Write as _;
 use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::key::{ObjectKey, Resource};
 
+use crate::permits::quoted;
+
+/// The longest names that API servers store, in bytes.
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
+
 /// Whether a path must, may or must not name an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
@@ -45,24 +51,45 @@ fn check_names(resource: &Resource, key: &ObjectKey, subresource: &str) -> Resul
         text.bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
-    let dotted = |text: &str| text.split('.').all(|label| !label.is_empty() && dns(label));
+    let dotted =
+        |text: &str| text.len() <= MAX_NAME && text.split('.').all(|label| !label.is_empty() && dns(label));
     if !(resource.group.is_empty() || dotted(&resource.group)) {
-        return Err(refuse(format!("{:?} is not an API group", resource.group)));
+        return Err(refuse(format!(
+            "{:?} is not an API group",
+            quoted(&resource.group)
+        )));
     }
-    if resource.version.is_empty() || !dns(&resource.version) {
-        return Err(refuse(format!("{:?} is not an API version", resource.version)));
+    if resource.version.is_empty() || resource.version.len() > MAX_LABEL || !dns(&resource.version) {
+        return Err(refuse(format!(
+            "{:?} is not an API version",
+            quoted(&resource.version)
+        )));
     }
     if !dotted(&resource.plural) {
-        return Err(refuse(format!("{:?} is not a resource", resource.plural)));
+        return Err(refuse(format!(
+            "{:?} is not a resource",
+            quoted(&resource.plural)
+        )));
     }
-    if !dns(&key.namespace) {
-        return Err(refuse(format!("{:?} is not a namespace", key.namespace)));
+    if key.namespace.len() > MAX_LABEL || !dns(&key.namespace) {
+        return Err(refuse(format!("{:?} is not a namespace", quoted(&key.namespace))));
     }
-    if !dns(subresource) {
-        return Err(refuse(format!("{subresource:?} is not a subresource")));
+    if subresource.len() > MAX_LABEL || !dns(subresource) {
+        return Err(refuse(format!("{:?} is not a subresource", quoted(subresource))));
+    }
+    if key.name.len() > MAX_NAME {
+        return Err(refuse(format!(
+            "{:?} cannot be an object's name: it has {} bytes, and names have at most {MAX_NAME}",
+            quoted(&key.name),
+            key.name.len()
+        )));
     }
     // The rule of API servers for names in paths (`IsValidPathSegmentName`).
-    if key.name == "." || key.name == ".." || key.name.contains(['/', '%']) {
+    if key.name == "."
+        || key.name == ".."
+        || key.name.contains(['/', '%'])
+        || key.name.contains(char::is_control)
+    {
         return Err(refuse(format!("{:?} cannot be an object's name", key.name)));
     }
     Ok(())
@@ -116,13 +143,25 @@ mod tests {
 
     #[test]
     fn names_that_would_change_the_path_are_refused() {
-        for name in ["", ".", "..", "a/b", "a%2fb", "../../secrets/x"] {
+        let huge = "x".repeat(MAX_NAME + 1);
+        for name in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "a%2fb",
+            "a%252fb",
+            "../../secrets/x",
+            "a\r\nb",
+            "a\0",
+            &huge,
+        ] {
             assert!(
                 path(&pods(), &ObjectKey::new("ns", name), "", Name::Required).is_err(),
                 "{name:?}"
             );
         }
-        for namespace in ["..", "a/b", "kube-system/secrets", "A"] {
+        for namespace in ["..", "a/b", "a%2fb", "kube-system/secrets", "A", "a.b", &huge] {
             assert!(
                 path(&pods(), &ObjectKey::new(namespace, "x"), "", Name::Required).is_err(),
                 "{namespace:?}"

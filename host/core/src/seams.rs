@@ -232,8 +232,8 @@ pub trait Discovery: Send + Sync {
     fn resolve(&self, group: &str, version: &str, kind: &str) -> Option<ResourceInfo>;
 }
 
-/// Severity of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Severity of a log line, the most severe first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogLevel {
     /// An operator is needed.
     Error,

@@ -4,7 +4,7 @@
 //! loop that feeds one instance from here is [`crate::run`]; while a module is replaced,
 //! two of them share one controller, and the queue sees to it that no key is in both.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,11 @@ use windlass_core::key::ObjectKey;
 use windlass_core::outcome::{GuestFailure, SyncError};
 use windlass_core::seams::{QueueItem, QueueSink, SyncId};
 use windlass_core::workqueue::Workqueue;
+use windlass_telemetry::api_calls::ApiCallRecorder;
+use windlass_telemetry::status::SyncResult;
+use windlass_telemetry::sync_recorder::{SyncEnd, SyncRecorder};
 
-use crate::suspects::{Suspects, Treatment};
+use crate::suspects::{SetAside, Suspects, Treatment};
 
 /// Counters of one controller, for status and summaries.
 #[derive(Debug, Default)]
@@ -29,6 +32,8 @@ pub struct ControllerStats {
     pub sync_nanos: AtomicU64,
     /// Guest instances that failed.
     pub restarts: AtomicU64,
+    /// The same by [`GuestFailure::label`].
+    pub failures: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// Names one run of one instance within its controller.
@@ -49,6 +54,10 @@ pub struct Controller {
     pub gate: Gate,
     /// Counters.
     pub stats: ControllerStats,
+    /// How its syncs went.
+    pub syncs: SyncRecorder,
+    /// Its calls to the API server.
+    pub calls: ApiCallRecorder,
     in_flight: Mutex<HashMap<SyncId, InFlight>>,
     suspects: Mutex<Suspects>,
     next_sync: AtomicU64,
@@ -64,6 +73,8 @@ impl Controller {
             queue,
             gate: Gate::new(),
             stats: ControllerStats::default(),
+            syncs: SyncRecorder::default(),
+            calls: ApiCallRecorder::default(),
             in_flight: Mutex::new(HashMap::new()),
             suspects: Mutex::default(),
             next_sync: AtomicU64::new(1),
@@ -110,20 +121,30 @@ impl Controller {
     /// Holds the keys in flight of a run responsible for its end. To be called before
     /// [`Controller::requeue_in_flight`].
     pub fn blame(&self, run: RunId, failure: &GuestFailure) {
+        self.stats.restarts.fetch_add(1, Ordering::Relaxed);
+        *self.stats.failures.lock().entry(failure.label()).or_default() += 1;
         if !is_deed_of_a_sync(failure) {
             return;
         }
-        let in_flight = self.in_flight.lock();
-        let keys: Vec<ObjectKey> = in_flight
-            .values()
-            .filter(|sync| sync.run == run)
-            .map(|sync| sync.key.clone())
-            .collect();
-        drop(in_flight);
-        let set_aside = self.suspects.lock().blame(&keys, Instant::now());
-        if let Some((key, pause)) = set_aside {
+        let keys: Vec<ObjectKey> = {
+            let in_flight = self.in_flight.lock();
+            let of_run = in_flight.values().filter(|sync| sync.run == run);
+            of_run.map(|sync| sync.key.clone()).collect()
+        };
+        for key in &keys {
+            self.syncs.record(SyncEnd {
+                id: 0,
+                key,
+                duration: Duration::ZERO,
+                result: SyncResult::Failed,
+                error: Some(&failure.to_string()),
+            });
+        }
+        let reason = failure.to_string();
+        let set_aside = self.suspects.lock().blame(&keys, &reason, Instant::now());
+        if let Some(SetAside { key, pause, .. }) = set_aside {
             tracing::error!(
-                controller = %self.name, object.r#ref = %key, failure = failure.label(), error = %failure, ?pause,
+                controller = %self.name, object.r#ref = %key, failure = failure.label(), error = reason, ?pause,
                 "this key ended the guest again and again; it is set aside"
             );
         }
@@ -146,9 +167,9 @@ impl Controller {
         }
     }
 
-    /// The keys that are set aside, and for how much longer.
+    /// The keys that are set aside.
     #[must_use]
-    pub fn set_aside(&self) -> Vec<(ObjectKey, Duration)> {
+    pub fn set_aside(&self) -> Vec<SetAside> {
         self.suspects.lock().set_aside(Instant::now())
     }
 

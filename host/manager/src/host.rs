@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures::future::join_all;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, watch};
@@ -126,9 +127,22 @@ pub struct Host {
     workshop: Workshop,
     grace: Duration,
     modules: BTreeMap<SmolStr, Hosted>,
+    roster: Roster,
     /// Modules that were removed and drain.
     leaving: Vec<JoinHandle<()>>,
     stop: CancellationToken,
+}
+
+/// The modules that a host has at the moment, by name. Cheap to clone; clones show the same.
+#[derive(Clone, Default)]
+pub struct Roster(Arc<ArcSwap<Vec<ModuleHandle>>>);
+
+impl Roster {
+    /// The modules.
+    #[must_use]
+    pub fn modules(&self) -> Arc<Vec<ModuleHandle>> {
+        self.0.load_full()
+    }
 }
 
 /// One module's tasks.
@@ -154,12 +168,14 @@ impl Host {
             workshop: options.workshop,
             grace: options.grace,
             modules: BTreeMap::new(),
+            roster: Roster::default(),
             leaving: Vec::new(),
             stop: CancellationToken::new(),
         };
         for module in modules {
             host.add(Arc::clone(&module.entry), Some(module), None);
         }
+        host.call_roll();
         host
     }
 
@@ -196,6 +212,11 @@ impl Host {
                 None => self.add(entry, None, drained.clone()),
             }
         }
+        self.call_roll();
+    }
+
+    fn call_roll(&self) {
+        self.roster.0.store(Arc::new(self.modules()));
     }
 
     fn remove(&mut self, name: &str) {
@@ -260,6 +281,12 @@ impl Host {
             .values()
             .map(|hosted| hosted.handle.clone())
             .collect()
+    }
+
+    /// Its modules, for those who want to see them come and go.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        self.roster.clone()
     }
 
     /// Waits until every module serves.

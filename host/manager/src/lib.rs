@@ -3,24 +3,30 @@
 //! - [`config`] reads a `HostConfiguration`, [`config_file`] a file of one;
 //! - [`sources`] fetches components and tells when they change ([`folder`]: files);
 //! - [`loader`] brings a module from its entry to a loaded guest, each time one changes;
+//! - [`permissions`] is what guests need, held against what they get, and [`rbac`] what
+//!   that needs at the API server;
 //! - [`module`] is a loaded guest with its grants and budgets;
 //! - [`supervisor`] keeps one module at work and replaces its versions;
 //! - [`run`] is the loop between one guest instance, its caches and its queue;
 //! - [`controller`] is what outlives the instances, [`suspects`] the keys that end them;
 //! - [`calls`] sees a module's API calls to their end;
+//! - [`status`] shows them;
 //! - [`host`] starts, changes and stops all of them, in order.
 
 pub mod calls;
 pub mod config;
 pub mod config_file;
 pub mod controller;
+mod events;
 pub mod folder;
 pub mod host;
 pub mod loader;
 pub mod module;
 pub mod permissions;
+pub mod rbac;
 pub mod run;
 pub mod sources;
+pub mod status;
 pub mod supervisor;
 pub mod suspects;
 mod version;

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smol_str::SmolStr;
+use windlass_cluster::impersonation::Impersonation;
 use windlass_core::manifest::Manifest;
 use windlass_core::permission::Grants;
+use windlass_core::seams::LogLevel;
 use windlass_core::selector::{Selector, SelectorError};
 use windlass_engine::engine::Engine;
 use windlass_engine::limits::Limits;
 use windlass_engine::load::{LoadError, LoadedGuest};
+use windlass_registry::digest::Digest;
 
-use crate::config::{LimitsEntry, ModuleEntry};
+use crate::config::ModuleEntry;
+use crate::config::identity::ImpersonateEntry;
+use crate::config::module::LogLevel as ConfiguredLevel;
 use crate::permissions;
 use crate::sources::Artifact;
 
@@ -35,6 +40,12 @@ pub struct Module {
     pub config: Bytes,
     /// What it may do at the API server.
     pub grants: Grants,
+    /// Who owns the fields that it writes.
+    pub field_manager: SmolStr,
+    /// The source of its events.
+    pub event_source: SmolStr,
+    /// On whose behalf it calls.
+    pub impersonate: Option<Impersonation>,
     /// Syncs in flight.
     pub workers: usize,
     /// Budgets of its instances.
@@ -61,6 +72,21 @@ pub enum ModuleError {
         origin: String,
         /// What is wrong.
         source: LoadError,
+    },
+    /// Its component is another one than the configuration pins.
+    #[error(
+        "module {module}: {origin} is sha256:{found}, and the configuration pins {pinned}; fetch that one, or \
+         change `digest` if the new one is meant"
+    )]
+    Digest {
+        /// The module.
+        module: SmolStr,
+        /// File or stock name.
+        origin: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        pinned: Digest,
     },
     /// A watch of it cannot be served.
     #[error("module {module}: label selector of watch {watch}: {source}")]
@@ -95,7 +121,8 @@ impl Module {
         entry: &Arc<ModuleEntry>,
         artifact: Artifact,
     ) -> Result<Self, ModuleError> {
-        let limits = limits(&entry.limits);
+        check_digest(entry, &artifact)?;
+        let limits = limits(entry);
         let config = Bytes::from(entry.config.to_string());
         let Artifact { bytes, origin } = artifact;
         let guest = engine
@@ -107,23 +134,7 @@ impl Module {
                 source,
             })?;
         check_selectors(&entry.name, &guest.manifest)?;
-        let required = permissions::required(&guest.manifest);
-        let mut grants = Grants(entry.permissions.clone());
-        if entry.grants_declared() {
-            grants.0.extend(required.iter().cloned());
-        }
-        let missing = permissions::missing(&required, &grants);
-        if !missing.is_empty() {
-            let missing = missing
-                .iter()
-                .map(permissions::one_line)
-                .collect::<Vec<_>>()
-                .join(", ");
-            return Err(ModuleError::NotGranted {
-                module: entry.name.clone(),
-                missing,
-            });
-        }
+        let grants = granted(entry, &guest.manifest)?;
         let declared = guest.manifest.workers;
         Ok(Self {
             name: entry.name.clone(),
@@ -131,7 +142,10 @@ impl Module {
             origin,
             config,
             grants,
-            workers: entry.workers.map_or(declared, |workers| workers.min(declared)) as usize,
+            field_manager: entry.field_manager().clone(),
+            event_source: entry.event_source(&guest.manifest.name),
+            impersonate: entry.impersonate.as_ref().and_then(ImpersonateEntry::resolve),
+            workers: workers(entry, declared),
             limits,
             api_qps: entry.limits.api_qps.unwrap_or(guest.manifest.api_qps),
             api_burst: entry.limits.api_burst.unwrap_or(guest.manifest.api_burst),
@@ -159,13 +173,62 @@ fn check_selectors(module: &SmolStr, manifest: &Manifest) -> Result<(), ModuleEr
     Ok(())
 }
 
-fn limits(entry: &LimitsEntry) -> Limits {
-    let default = Limits::default();
+fn check_digest(entry: &ModuleEntry, artifact: &Artifact) -> Result<(), ModuleError> {
+    let Some(pinned) = entry.digest else {
+        return Ok(());
+    };
+    let found = Digest::of(&artifact.bytes);
+    if found == pinned {
+        return Ok(());
+    }
+    Err(ModuleError::Digest {
+        module: entry.name.clone(),
+        origin: artifact.origin.clone(),
+        found: found.hex(),
+        pinned,
+    })
+}
+
+/// What the module gets, if that is as much as its guest needs.
+fn granted(entry: &ModuleEntry, manifest: &Manifest) -> Result<Grants, ModuleError> {
+    let required = permissions::required(manifest);
+    let mut grants = Grants(entry.permissions.clone());
+    if entry.grants_declared() {
+        grants.0.extend(required.iter().cloned());
+    }
+    let missing: Vec<String> = permissions::missing(&required, &grants)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if missing.is_empty() {
+        return Ok(grants);
+    }
+    Err(ModuleError::NotGranted {
+        module: entry.name.clone(),
+        missing: missing.join(", "),
+    })
+}
+
+/// Syncs in flight in one instance.
+fn workers(entry: &ModuleEntry, declared: u32) -> usize {
+    let limits = [entry.workers, entry.limits.syncs_in_flight];
+    limits.into_iter().flatten().fold(declared, u32::min) as usize
+}
+
+fn limits(entry: &ModuleEntry) -> Limits {
+    let limits = &entry.limits;
     Limits {
-        memory_bytes: entry.memory.map_or(default.memory_bytes, |bytes| bytes.0),
-        cpu_budget: entry.cpu_budget.map_or(default.cpu_budget, |span| span.0),
-        result_bytes: entry.result.map_or(default.result_bytes, |bytes| bytes.0),
-        start_timeout: entry.start_timeout.map_or(default.start_timeout, |span| span.0),
-        log_lines_per_second: entry.log_lines_per_second.unwrap_or(default.log_lines_per_second),
+        memory_bytes: limits.memory.0,
+        cpu_budget: limits.cpu_budget.0,
+        result_bytes: limits.result.0,
+        start_timeout: limits.start_timeout.0,
+        log_lines_per_second: limits.log_lines_per_second,
+        log_level: match entry.log_level {
+            ConfiguredLevel::Error => LogLevel::Error,
+            ConfiguredLevel::Warn => LogLevel::Warn,
+            ConfiguredLevel::Info => LogLevel::Info,
+            ConfiguredLevel::Debug => LogLevel::Debug,
+            ConfiguredLevel::Trace => LogLevel::Trace,
+        },
     }
 }

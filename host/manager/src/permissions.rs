@@ -1,11 +1,10 @@
-//! What a guest needs, as rules: for the check before it starts, and for RBAC.
+//! What a guest needs, as rules, held against what it was granted.
 
 use smol_str::SmolStr;
+use windlass_core::key::Resource;
 use windlass_core::manifest::{Manifest, WatchTarget};
-use windlass_core::permission::{Grants, PermissionRule};
+use windlass_core::permission::{Grants, PermissionRule, READ_VERBS};
 
-/// The verbs that a watch needs.
-const WATCH_VERBS: [&str; 3] = ["get", "list", "watch"];
 /// The verbs that recording events needs.
 const EVENT_VERBS: [&str; 2] = ["create", "patch"];
 
@@ -14,8 +13,14 @@ const EVENT_VERBS: [&str; 2] = ["create", "patch"];
 pub fn required(manifest: &Manifest) -> Vec<PermissionRule> {
     let mut rules = reading(manifest);
     rules.extend(manifest.permissions.iter().cloned());
-    rules.push(rule(&["", "events.k8s.io"], &["events"], &EVENT_VERBS));
+    rules.push(events());
     merge(rules)
+}
+
+/// What recording events needs.
+#[must_use]
+pub fn events() -> PermissionRule {
+    rule(&["", "events.k8s.io"], &["events"], &EVENT_VERBS)
 }
 
 /// What its watches need.
@@ -25,85 +30,100 @@ pub fn reading(manifest: &Manifest) -> Vec<PermissionRule> {
     targets.map(reading_target).collect()
 }
 
-/// What is required and not granted; empty when the module may start.
+/// What is required and granted on no object at all; empty when the module may start.
 #[must_use]
 pub fn missing(required: &[PermissionRule], grants: &Grants) -> Vec<PermissionRule> {
-    let mut missing = Vec::new();
-    for needed in required {
-        for group in &needed.api_groups {
-            for resource in &needed.resources {
-                let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-                let refused = |verb: &&SmolStr| !grants.allow(verb, group, plural, subresource);
-                let verbs: Vec<SmolStr> = needed.verbs.iter().filter(refused).cloned().collect();
-                if !verbs.is_empty() {
-                    missing.push(PermissionRule {
-                        api_groups: vec![group.clone()],
-                        resources: vec![resource.clone()],
-                        verbs,
-                    });
-                }
-            }
+    let missing = each_verb(required).filter(|need| {
+        let (plural, subresource) = need.resource.split_once('/').unwrap_or((need.resource, ""));
+        grants
+            .scope(need.verb, need.group, plural, subresource)
+            .is_empty()
+    });
+    merge(missing.map(Need::rule).collect())
+}
+
+/// What a guest watches and may read less of now than before.
+#[must_use]
+pub fn no_longer_readable(manifest: &Manifest, before: &Grants, now: &Grants) -> Vec<PermissionRule> {
+    let secrets = Resource::new("", "v1", "secrets");
+    let lost = |resource: &Resource| {
+        let readable = before.readable(resource);
+        readable.intersection(&now.readable(resource)) != readable
+    };
+    let mut rules = missing(&reading(manifest), now);
+    for watch in &manifest.watches {
+        let (resource, rule) = match &watch.target {
+            WatchTarget::One(resource) => (resource, reading_target(&watch.target)),
+            // Of everything there is, only these depend on more than the wildcard.
+            WatchTarget::Discovered { .. } => (&secrets, rule(&[""], &["secrets"], &READ_VERBS)),
+        };
+        if lost(resource) {
+            rules.push(rule);
         }
     }
-    merge(missing)
+    merge(rules)
 }
 
-/// A rule in one line, as it would stand in a configuration.
-#[must_use]
-pub fn one_line(rule: &PermissionRule) -> String {
-    let list = |items: &[SmolStr]| {
-        items
-            .iter()
-            .map(|item| format!("{:?}", item.as_str()))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    format!(
-        "{{apiGroups: [{}], resources: [{}], verbs: [{}]}}",
-        list(&rule.api_groups),
-        list(&rule.resources),
-        list(&rule.verbs)
-    )
+/// One verb on one resource.
+#[derive(Clone, Copy)]
+pub(crate) struct Need<'a> {
+    pub(crate) verb: &'a str,
+    pub(crate) group: &'a str,
+    /// With its subresource.
+    pub(crate) resource: &'a str,
 }
 
-/// A ClusterRole of these rules, as YAML.
-#[must_use]
-pub fn cluster_role(name: &str, rules: &[PermissionRule]) -> String {
-    let mut text = format!(
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: {name}\nrules:\n"
-    );
-    for rule in rules {
-        text.push_str("- ");
-        text.push_str(&one_line(rule).trim_matches(['{', '}']).replace("], ", "]\n  "));
-        text.push('\n');
+impl Need<'_> {
+    pub(crate) fn rule(self) -> PermissionRule {
+        rule(&[self.group], &[self.resource], &[self.verb])
     }
-    text
+}
+
+/// Rules taken apart.
+pub(crate) fn each_verb(rules: &[PermissionRule]) -> impl Iterator<Item = Need<'_>> {
+    rules.iter().flat_map(|rule| {
+        rule.api_groups.iter().flat_map(move |group| {
+            rule.resources.iter().flat_map(move |resource| {
+                rule.verbs.iter().map(move |verb| Need {
+                    verb,
+                    group,
+                    resource,
+                })
+            })
+        })
+    })
 }
 
 fn reading_target(target: &WatchTarget) -> PermissionRule {
     match target {
-        WatchTarget::One(resource) => rule(&[&resource.group], &[&resource.plural], &WATCH_VERBS),
-        WatchTarget::Discovered { .. } => rule(&["*"], &["*"], &WATCH_VERBS),
+        WatchTarget::One(resource) => rule(&[&resource.group], &[&resource.plural], &READ_VERBS),
+        WatchTarget::Discovered { .. } => rule(&["*"], &["*"], &READ_VERBS),
     }
 }
 
-fn rule(api_groups: &[&str], resources: &[&str], verbs: &[&str]) -> PermissionRule {
+pub(crate) fn rule(api_groups: &[&str], resources: &[&str], verbs: &[&str]) -> PermissionRule {
     let list = |items: &[&str]| items.iter().copied().map(SmolStr::new).collect();
     PermissionRule {
         api_groups: list(api_groups),
         resources: list(resources),
         verbs: list(verbs),
+        ..PermissionRule::default()
     }
 }
 
-/// Joins rules that differ in one list only: first resources of the same group and verbs,
-/// then groups of the same resources and verbs. The order of first appearance stays.
-fn merge(rules: Vec<PermissionRule>) -> Vec<PermissionRule> {
+/// Joins rules that differ in one list only: first the verbs of the same resources, then
+/// resources of the same group and verbs. The order of first appearance stays.
+pub(crate) fn merge(rules: Vec<PermissionRule>) -> Vec<PermissionRule> {
+    let same_objects = |one: &PermissionRule, other: &PermissionRule| {
+        one.api_groups == other.api_groups
+            && one.namespaces == other.namespaces
+            && one.resource_names == other.resource_names
+    };
     let mut merged: Vec<PermissionRule> = Vec::new();
     for rule in rules {
         let same = merged
             .iter_mut()
-            .find(|earlier| earlier.api_groups == rule.api_groups && earlier.resources == rule.resources);
+            .find(|earlier| same_objects(earlier, &rule) && earlier.resources == rule.resources);
         match same {
             Some(earlier) => union(&mut earlier.verbs, rule.verbs),
             None => merged.push(rule),
@@ -111,10 +131,10 @@ fn merge(rules: Vec<PermissionRule>) -> Vec<PermissionRule> {
     }
     let mut joined: Vec<PermissionRule> = Vec::new();
     for rule in merged {
-        match joined
+        let same = joined
             .iter_mut()
-            .find(|earlier| earlier.api_groups == rule.api_groups && earlier.verbs == rule.verbs)
-        {
+            .find(|earlier| same_objects(earlier, &rule) && earlier.verbs == rule.verbs);
+        match same {
             Some(earlier) => union(&mut earlier.resources, rule.resources),
             None => joined.push(rule),
         }
@@ -142,7 +162,7 @@ mod tests {
         ];
         let grants = Grants(vec![rule(&[""], &["pods"], &["get"])]);
         let missing = missing(&required, &grants);
-        let lines: Vec<String> = missing.iter().map(one_line).collect();
+        let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
         assert_eq!(
             lines,
             [
@@ -161,17 +181,62 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_role_is_valid_yaml_with_the_same_rules() {
-        let rules = vec![rule(&["apps"], &["deployments", "replicasets"], &WATCH_VERBS)];
-        let text = cluster_role("windlass-x", &rules);
-        let value: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+    fn a_grant_in_one_namespace_is_enough_to_start() {
+        let required = vec![rule(&[""], &["pods"], &["create"])];
+        let mut granted = required[0].clone();
+        granted.namespaces = vec!["shop".into()];
+        assert!(missing(&required, &Grants(vec![granted])).is_empty());
+    }
+
+    #[test]
+    fn secrets_are_missing_until_they_are_named() {
+        let required = vec![
+            rule(&["*"], &["*"], &["get"]),
+            rule(&[""], &["secrets"], &["get"]),
+        ];
+        let wildcard = Grants(vec![rule(&["*"], &["*"], &["*"])]);
         assert_eq!(
-            value["rules"][0]["resources"],
-            serde_json::json!(["deployments", "replicasets"])
+            missing(&required, &wildcard),
+            [rule(&[""], &["secrets"], &["get"])]
         );
-        assert_eq!(
-            value["rules"][0]["verbs"],
-            serde_json::json!(["get", "list", "watch"])
-        );
+    }
+
+    #[test]
+    fn what_is_read_less_than_before_is_told() {
+        let watch = |target| windlass_core::manifest::WatchSpec {
+            target,
+            label_selector: String::new(),
+            view: windlass_core::manifest::View::Metadata,
+            enqueue: windlass_core::manifest::EnqueueRule::None,
+            on: windlass_core::manifest::EventKinds::ALL,
+            observe: false,
+            old_bodies: false,
+            indexes: Vec::new(),
+        };
+        let manifest = |target| Manifest {
+            name: "a".into(),
+            version: "1".into(),
+            watches: vec![watch(target)],
+            workers: 1,
+            permissions: Vec::new(),
+            api_qps: 0,
+            api_burst: 0,
+        };
+        let grants = |namespaces: &[&str]| {
+            let mut pods = rule(&[""], &["pods"], &READ_VERBS);
+            pods.namespaces = namespaces.iter().copied().map(SmolStr::new).collect();
+            Grants(vec![pods])
+        };
+        let pods = manifest(WatchTarget::One(Resource::new("", "v1", "pods")));
+        let lost = |before: &[&str], now: &[&str]| {
+            !no_longer_readable(&pods, &grants(before), &grants(now)).is_empty()
+        };
+        assert!(lost(&[], &["a"]) && lost(&["a", "b"], &["a"]) && lost(&["a"], &["b"]));
+        assert!(!lost(&["a"], &["a", "b"]) && !lost(&["a"], &[]) && !lost(&[], &[]));
+        let everything = manifest(WatchTarget::Discovered { except: Vec::new() });
+        let wildcard = rule(&["*"], &["*"], &["*"]);
+        let with = Grants(vec![wildcard.clone(), rule(&[""], &["secrets"], &["*"])]);
+        let lost = no_longer_readable(&everything, &with, &Grants(vec![wildcard]));
+        assert_eq!(lost, [rule(&[""], &["secrets"], &READ_VERBS)]);
     }
 }

@@ -30,6 +30,8 @@ use windlass_core::key::ObjectKey;
 use windlass_core::manifest::{EnqueueRule, EventKinds, Manifest, WatchId, WatchSpec};
 use windlass_core::outcome::{GuestFailure, Outcome, SyncError};
 use windlass_core::seams::{Delta, DeltaBatch, DeltaKind, Guest, ObjectReader, SyncId};
+use windlass_telemetry::status::SyncResult;
+use windlass_telemetry::sync_recorder::SyncEnd;
 
 use crate::controller::{Controller, RunId};
 use crate::suspects::Treatment;
@@ -395,8 +397,24 @@ impl<'a> Run<'a> {
         controller.clear_suspicion(&key);
         let stats = &controller.stats;
         stats.syncs.fetch_add(1, Ordering::Relaxed);
-        let nanos = u64::try_from(ended.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let duration = ended.since.elapsed();
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         stats.sync_nanos.fetch_add(nanos, Ordering::Relaxed);
+        controller.syncs.record(SyncEnd {
+            id: ended.sync,
+            key: &key,
+            duration,
+            result: match &result {
+                Ok(Outcome::Done) => SyncResult::Success,
+                Ok(Outcome::RequeueAfter(_)) => SyncResult::RequeueAfter,
+                Err(SyncError::Retry(_)) => SyncResult::Retry,
+                Err(SyncError::Terminal(_)) => SyncResult::Terminal,
+            },
+            error: match &result {
+                Ok(_) => None,
+                Err(SyncError::Retry(message) | SyncError::Terminal(message)) => Some(message),
+            },
+        });
         let queue = &controller.queue;
         match result {
             Ok(Outcome::Done) => queue.forget(&key),

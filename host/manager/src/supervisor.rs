@@ -13,7 +13,6 @@
 //! instance sees the whole present content, and syncs every key of it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -354,7 +353,6 @@ impl Supervisor {
         let LoopEnd::Failed(failure) = ended.end else {
             return;
         };
-        self.controller.stats.restarts.fetch_add(1, Ordering::Relaxed);
         // A candidate under way is the next instance.
         if self.candidate.is_none() {
             if let Some(module) = self.last_good.clone() {
@@ -407,12 +405,12 @@ impl Supervisor {
             if declared {
                 grants.0.extend(permissions::required(manifest));
             }
-            let unread = permissions::missing(&permissions::reading(manifest), &grants);
+            let unread = permissions::no_longer_readable(manifest, &slot.version.grants(), &grants);
             slot.version.set_grants(grants);
             if unread.is_empty() {
                 continue;
             }
-            let rules: Vec<String> = unread.iter().map(permissions::one_line).collect();
+            let rules: Vec<String> = unread.iter().map(ToString::to_string).collect();
             tracing::error!(
                 controller = %self.controller.name, missing = rules.join(", "),
                 "what it watches is no longer granted; it stops"

@@ -33,6 +33,20 @@ pub enum Treatment {
 struct Suspect {
     strikes: u32,
     until: Option<Instant>,
+    reason: String,
+}
+
+/// A key that is set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Which.
+    pub key: ObjectKey,
+    /// How often it brought an instance down, alone.
+    pub strikes: u32,
+    /// For how much longer.
+    pub pause: Duration,
+    /// How the instance ended the last time.
+    pub reason: String,
 }
 
 /// The keys of one controller that are under suspicion.
@@ -40,9 +54,9 @@ struct Suspect {
 pub struct Suspects(HashMap<ObjectKey, Suspect>);
 
 impl Suspects {
-    /// An instance ended badly with these keys in flight. Returns those that are set
-    /// aside for it, with how long.
-    pub fn blame(&mut self, keys: &[ObjectKey], now: Instant) -> Option<(ObjectKey, Duration)> {
+    /// An instance ended badly, for this reason, with these keys in flight. Returns the
+    /// one that is set aside for it.
+    pub fn blame(&mut self, keys: &[ObjectKey], reason: &str, now: Instant) -> Option<SetAside> {
         let [key] = keys else {
             for key in keys {
                 self.0.entry(key.clone()).or_default();
@@ -54,7 +68,13 @@ impl Suspects {
         let times = suspect.strikes.checked_sub(STRIKES)?;
         let pause = FIRST_PAUSE.saturating_mul(1 << times.min(8)).min(LONGEST_PAUSE);
         suspect.until = Some(now + pause);
-        Some((key.clone(), pause))
+        reason.clone_into(&mut suspect.reason);
+        Some(SetAside {
+            key: key.clone(),
+            strikes: suspect.strikes,
+            pause,
+            reason: reason.to_owned(),
+        })
     }
 
     /// How to treat a key now.
@@ -86,14 +106,18 @@ impl Suspects {
             .collect()
     }
 
-    /// The keys that are set aside, and for how much longer.
+    /// The keys that are set aside.
     #[must_use]
-    pub fn set_aside(&self, now: Instant) -> Vec<(ObjectKey, Duration)> {
-        let pending = |suspect: &Suspect| suspect.until.and_then(|until| until.checked_duration_since(now));
-        self.0
-            .iter()
-            .filter_map(|(key, suspect)| Some((key.clone(), pending(suspect)?)))
-            .collect()
+    pub fn set_aside(&self, now: Instant) -> Vec<SetAside> {
+        let of = |(key, suspect): (&ObjectKey, &Suspect)| {
+            Some(SetAside {
+                key: key.clone(),
+                strikes: suspect.strikes,
+                pause: suspect.until?.checked_duration_since(now)?,
+                reason: suspect.reason.clone(),
+            })
+        };
+        self.0.iter().filter_map(of).collect()
     }
 }
 
@@ -105,10 +129,19 @@ mod tests {
         ObjectKey::new("ns", name)
     }
 
+    fn aside(strikes: u32, pause: Duration) -> SetAside {
+        SetAside {
+            key: key("a"),
+            strikes,
+            pause,
+            reason: "trap".to_owned(),
+        }
+    }
+
     #[test]
     fn keys_that_were_in_flight_together_are_synced_alone_and_the_innocent_cleared() {
         let (mut suspects, now) = (Suspects::default(), Instant::now());
-        assert_eq!(suspects.blame(&[key("a"), key("b")], now), None);
+        assert_eq!(suspects.blame(&[key("a"), key("b")], "trap", now), None);
         assert_eq!(suspects.treatment(&key("a"), now), Treatment::Alone);
         suspects.clear(&key("a"));
         assert_eq!(suspects.treatment(&key("a"), now), Treatment::Free);
@@ -118,22 +151,25 @@ mod tests {
     #[test]
     fn a_key_that_is_guilty_three_times_is_set_aside_each_time_for_longer() {
         let (mut suspects, now) = (Suspects::default(), Instant::now());
-        assert_eq!(suspects.blame(&[key("a")], now), None);
-        assert_eq!(suspects.blame(&[key("a")], now), None);
-        assert_eq!(suspects.blame(&[key("a")], now), Some((key("a"), FIRST_PAUSE)));
+        assert_eq!(suspects.blame(&[key("a")], "trap", now), None);
+        assert_eq!(suspects.blame(&[key("a")], "trap", now), None);
+        assert_eq!(
+            suspects.blame(&[key("a")], "trap", now),
+            Some(aside(3, FIRST_PAUSE))
+        );
         assert_eq!(
             suspects.treatment(&key("a"), now),
             Treatment::SetAside(FIRST_PAUSE)
         );
         assert_eq!(suspects.treatment(&key("a"), now + FIRST_PAUSE), Treatment::Alone);
         assert_eq!(
-            suspects.blame(&[key("a")], now),
-            Some((key("a"), 2 * FIRST_PAUSE))
+            suspects.blame(&[key("a")], "trap", now),
+            Some(aside(4, 2 * FIRST_PAUSE))
         );
         for _ in 0..100 {
-            suspects.blame(&[key("a")], now);
+            suspects.blame(&[key("a")], "trap", now);
         }
-        assert_eq!(suspects.set_aside(now), [(key("a"), LONGEST_PAUSE)]);
+        assert_eq!(suspects.set_aside(now), [aside(104, LONGEST_PAUSE)]);
         assert_eq!(suspects.pardon(), [key("a")]);
         assert_eq!(suspects.treatment(&key("a"), now), Treatment::Free);
     }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
 use windlass_cluster::lister::Lister;
-use windlass_cluster::module_client::{ModuleClient, ModuleClientConfig, ModuleClientError, WriteObserver};
+use windlass_cluster::module_client::{
+    CallObserver, ModuleClient, ModuleClientConfig, ModuleClientError, SentCall,
+};
 use windlass_cluster::subscription::Subscription;
 use windlass_core::gate::{CacheProgress, Presence, Write};
 use windlass_core::key::{ObjectKey, Resource};
@@ -15,8 +17,11 @@ use windlass_core::permission::Grants;
 use windlass_core::seams::{DeltaBatch, EventSink, Services, SyncId};
 use windlass_engine::ambient::SystemAmbient;
 
+use windlass_telemetry::api_calls::ApiCall;
+
 use crate::calls::Calls;
 use crate::controller::Controller;
+use crate::events::PermittedEvents;
 use crate::host::Surroundings;
 use crate::module::Module;
 use crate::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
@@ -51,13 +56,15 @@ impl Version {
         });
         let config = ModuleClientConfig {
             module: module.name.clone(),
+            field_manager: module.field_manager.clone(),
+            event_source: module.event_source.clone(),
             grants: module.grants.clone(),
             qps: module.api_qps,
             burst: module.api_burst,
             max_in_flight: module.api_in_flight,
-            impersonate: None,
+            impersonate: module.impersonate.clone(),
         };
-        let observer: Arc<dyn WriteObserver> = writes.clone();
+        let observer: Arc<dyn CallObserver> = writes.clone();
         let client = ModuleClient::new(surroundings.client.clone(), config, Some(observer))?;
         let calls = Calls::new(
             module.name.clone(),
@@ -65,7 +72,10 @@ impl Version {
             surroundings.tap.clone(),
         );
         Ok(Self {
-            events: surroundings.events.of(&module.guest.manifest.name),
+            events: Arc::new(PermittedEvents {
+                permits: Arc::clone(client.permits()),
+                sink: surroundings.events.of(&module.event_source),
+            }),
             surroundings: surroundings.clone(),
             module,
             controller,
@@ -75,9 +85,15 @@ impl Version {
         })
     }
 
-    /// Changes what it may do, from its next call on.
+    /// What it may do now.
+    pub(crate) fn grants(&self) -> Arc<Grants> {
+        Arc::clone(&self.client.permits().grants())
+    }
+
+    /// Changes what it may do, from its next call on. What it reads of the caches stays as
+    /// it was when it started.
     pub(crate) fn set_grants(&self, grants: Grants) {
-        self.client.set_grants(grants);
+        self.client.permits().set_grants(grants);
     }
 
     /// Runs one instance to its end, `kill` being the sudden one, and puts the keys it
@@ -90,7 +106,11 @@ impl Version {
         started: impl FnOnce(),
     ) -> Ended {
         let watches = &self.module.guest.manifest.watches;
-        let mut subscription = match self.surroundings.informers.subscribe(watches) {
+        let mut subscription = match self
+            .surroundings
+            .informers
+            .subscribe_within(watches, &self.grants())
+        {
             Ok(subscription) => subscription,
             Err(error) => {
                 let failure = GuestFailure::Start(error.to_string());
@@ -181,14 +201,25 @@ impl DeltaSource for Subscription {
     }
 }
 
-/// Joins a module's writes to the syncs that made them.
+/// Joins a module's writes to the syncs that made them, and counts its calls.
 struct Writes {
     controller: Arc<Controller>,
     /// Of the latest instance.
     lister: ArcSwapOption<Lister>,
 }
 
-impl WriteObserver for Writes {
+impl CallObserver for Writes {
+    fn called(&self, call: SentCall<'_>) {
+        self.controller.calls.record(ApiCall {
+            verb: call.request.verb.name(),
+            resource: &call.request.resource,
+            subresource: &call.request.subresource,
+            code: call.code,
+            duration: call.duration,
+            throttled: call.throttled,
+        });
+    }
+
     fn shown_revision(&self, resource: &Resource, key: &ObjectKey) -> u64 {
         let lister = self.lister.load();
         match lister.as_ref().map(|lister| lister.shows(resource, key, "")) {

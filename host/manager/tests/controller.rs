@@ -481,7 +481,7 @@ async fn a_key_that_ends_its_instance_again_and_again_is_set_aside_and_comes_bac
     let set_aside: Vec<String> = controller
         .set_aside()
         .iter()
-        .map(|(key, _)| key.to_string())
+        .map(|aside| aside.key.to_string())
         .collect();
     assert_eq!(set_aside, ["ns/poison"]);
     let mut rig = Rig::beside(Arc::clone(&controller), Vec::new());

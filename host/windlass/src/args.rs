@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use windlass_manager::rbac::HostAccount;
 
 /// A Kubernetes controller manager whose controllers are WebAssembly components.
 #[derive(Debug, Parser)]
@@ -31,8 +32,17 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// A scripted tour on an embedded cluster: create, scale, roll, undo, delete.
     Demo(DemoArgs),
+    /// Show how a running host and its modules fare.
+    Status(StatusArgs),
+    /// The same, live.
+    Top(TopArgs),
     /// Show what a guest is: contract version, watches, permissions, limits.
     Inspect(InspectArgs),
+    /// Check, print and explain configurations.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the least RBAC objects that a configuration needs, as YAML.
+    Rbac(RbacArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -111,6 +121,57 @@ pub(crate) struct HostArgs {
     /// How long to wait for running syncs when stopping.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) shutdown_grace: Duration,
+    /// Where the status page, health and metrics are served; port 0 picks a free one, `none`
+    /// serves nothing.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10270", value_parser = status_address)]
+    pub(crate) status_address: StatusAddress,
+}
+
+impl HostArgs {
+    /// The same, serving no status.
+    pub(crate) fn without_status(&self) -> Self {
+        Self {
+            status_address: StatusAddress(None),
+            ..self.clone()
+        }
+    }
+}
+
+/// Where the status is served, if anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StatusAddress(pub(crate) Option<SocketAddr>);
+
+/// Which host to ask.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Status address of the host.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10270")]
+    pub(crate) address: String,
+    /// As tables, or the whole structure.
+    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: StatusOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusOutput {
+    /// Tables that fit the terminal.
+    Table,
+    /// Tables with everything.
+    Wide,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Status address of the host.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10270")]
+    pub(crate) address: String,
+    /// Time between two looks.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    pub(crate) interval: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -150,13 +211,66 @@ pub(crate) struct InspectArgs {
     pub(crate) module_config: String,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Write a configuration with every default; without a file, what `windlass up` runs.
+    Print {
+        /// HostConfiguration file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Say whether a configuration is valid, and if not, where and why.
+    Check {
+        /// HostConfiguration file.
+        #[arg(long = "file", short = 'f', value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of configurations.
+    Schema,
+    /// Print the reference of configurations as Markdown.
+    Reference,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RbacArgs {
+    /// HostConfiguration file; without one, what `windlass up` runs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// ServiceAccount that the host runs as.
+    #[arg(long, value_name = "NAMESPACE:NAME", default_value = "kube-system:windlass", value_parser = service_account)]
+    pub(crate) service_account: HostAccount,
+    /// Where compiled guests are kept; default `$XDG_CACHE_HOME/windlass` or `~/.cache/windlass`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell.
     pub(crate) shell: clap_complete::Shell,
 }
 
+fn service_account(text: &str) -> Result<HostAccount, String> {
+    match text.split_once(':') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(HostAccount {
+            namespace: namespace.into(),
+            name: name.into(),
+        }),
+        _ => Err("write namespace and name, such as kube-system:windlass".to_owned()),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     windlass_manager::config::parse_span(text)
         .ok_or_else(|| "write a number with its unit, such as 500ms, 1s or 2m".to_owned())
+}
+
+fn status_address(text: &str) -> Result<StatusAddress, String> {
+    if text == "none" {
+        return Ok(StatusAddress(None));
+    }
+    let address = text
+        .parse()
+        .map_err(|_| "write an address with its port, such as 127.0.0.1:10270, or `none`".to_owned())?;
+    Ok(StatusAddress(Some(address)))
 }

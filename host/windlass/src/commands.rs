@@ -1,8 +1,11 @@
 //! The commands, one module each.
 
+mod config;
 mod demo;
 mod inspect;
+mod rbac;
 mod run;
+mod status;
 mod up;
 
 use std::process::ExitCode;
@@ -18,7 +21,12 @@ impl Command {
         match self {
             Self::Up(_) | Self::Run(_) => "info",
             Self::Demo(_) => "error",
-            Self::Inspect(_) | Self::Completions(_) => "warn",
+            Self::Status(_)
+            | Self::Top(_)
+            | Self::Inspect(_)
+            | Self::Config(_)
+            | Self::Rbac(_)
+            | Self::Completions(_) => "warn",
         }
     }
 }
@@ -29,7 +37,11 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(args) => runtime()?.block_on(up::up(args)),
         Command::Run(args) => runtime()?.block_on(run::run(args)),
         Command::Demo(args) => runtime()?.block_on(demo::demo(args)),
+        Command::Status(args) => runtime()?.block_on(status::status(args)),
+        Command::Top(args) => runtime()?.block_on(status::top(args)),
         Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),
+        Command::Config(command) => runtime()?.block_on(config::config(command)),
+        Command::Rbac(args) => runtime()?.block_on(rbac::rbac(args)),
         Command::Completions(args) => {
             clap_complete::generate(
                 args.shell,

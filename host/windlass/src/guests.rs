@@ -1,6 +1,7 @@
 //! From what a user names (stock guests, a configuration) to loaded modules, and from
 //! there to a host that follows the configuration.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use windlass_manager::host::{Host, HostOptions, Platform};
 use windlass_manager::loader::Workshop;
 use windlass_manager::module::Module;
 use windlass_manager::sources::Sources;
+use windlass_manager::status::HostView;
+use windlass_telemetry::server::{self, ServerConfig, ServerHandle};
 
 use crate::args::HostArgs;
 use crate::signals::Hangups;
@@ -30,6 +33,8 @@ pub(crate) struct Setup {
     workshop: Workshop,
     modules: Vec<Module>,
     grace: Duration,
+    status_address: Option<SocketAddr>,
+    identity: String,
     followed: Option<Followed>,
 }
 
@@ -39,9 +44,10 @@ struct Followed {
     applied: HostConfiguration,
 }
 
-/// A host and the configuration that it follows.
+/// A host, what shows it, and the configuration that it follows.
 pub(crate) struct Hosting {
     pub(crate) host: Host,
+    pub(crate) status: Option<ServerHandle>,
     workshop: Workshop,
     followed: Option<Followed>,
 }
@@ -51,7 +57,7 @@ impl Setup {
     pub(crate) async fn configured(args: &HostArgs, file: &Path) -> anyhow::Result<Self> {
         let file = ConfigFile::open(file)?;
         let applied = file.read().await?;
-        let workshop = workshop(args, Some(&file))?;
+        let workshop = workshop(args.cache_dir.as_deref(), Some(&file))?;
         let enabled = applied.modules.iter().filter(|entry| entry.enabled);
         let entries = enabled.cloned().map(Arc::new).collect();
         let modules = load(&workshop, entries).await?;
@@ -59,6 +65,8 @@ impl Setup {
             workshop,
             modules,
             grace: args.shutdown_grace,
+            status_address: args.status_address.0,
+            identity: identity(),
             followed: Some(Followed { file, applied }),
         })
     }
@@ -71,12 +79,14 @@ impl Setup {
             entry.limits.api_qps = Some(0);
             Arc::new(entry)
         };
-        let workshop = workshop(args, None)?;
+        let workshop = workshop(args.cache_dir.as_deref(), None)?;
         let modules = load(&workshop, stock::names().map(unlimited).collect()).await?;
         Ok(Self {
             workshop,
             modules,
             grace: args.shutdown_grace,
+            status_address: args.status_address.0,
+            identity: identity(),
             followed: None,
         })
     }
@@ -84,15 +94,21 @@ impl Setup {
     /// No modules.
     pub(crate) fn empty(args: &HostArgs) -> anyhow::Result<Self> {
         Ok(Self {
-            workshop: workshop(args, None)?,
+            workshop: workshop(args.cache_dir.as_deref(), None)?,
             modules: Vec::new(),
             grace: args.shutdown_grace,
+            status_address: args.status_address.0,
+            identity: identity(),
             followed: None,
         })
     }
 
-    /// Starts them.
-    pub(crate) fn start(self, platform: &Platform, tap: Option<Arc<dyn CallTap>>) -> Hosting {
+    /// Starts them, and what shows them.
+    pub(crate) async fn start(
+        self,
+        platform: &Platform,
+        tap: Option<Arc<dyn CallTap>>,
+    ) -> anyhow::Result<Hosting> {
         let options = HostOptions {
             workshop: self.workshop.clone(),
             grace: self.grace,
@@ -103,15 +119,38 @@ impl Setup {
             // Those that are disabled, too.
             host.apply(followed.applied.modules.clone());
         }
-        Hosting {
+        let status = match self.status_address {
+            Some(address) => {
+                let view = HostView::new(&self.identity, platform, host.roster());
+                let config = ServerConfig {
+                    address,
+                    ..ServerConfig::default()
+                };
+                Some(server::start(config, Arc::new(view)).await?)
+            }
+            None => None,
+        };
+        Ok(Hosting {
             host,
+            status,
             workshop: self.workshop,
             followed: self.followed,
-        }
+        })
     }
 }
 
 impl Hosting {
+    /// Stops in order: readiness, the modules, what shows them.
+    pub(crate) async fn stop(self) {
+        if let Some(status) = &self.status {
+            status.set_stopping();
+        }
+        self.host.stop().await;
+        if let Some(status) = self.status {
+            status.shutdown().await;
+        }
+    }
+
     /// Follows the configuration file; a hangup signal has everything looked at again.
     /// Never ends. What is wrong is logged, and the last good configuration goes on.
     pub(crate) async fn follow(&mut self, hangups: &mut Hangups) {
@@ -155,8 +194,30 @@ impl Hosting {
     }
 }
 
-fn workshop(args: &HostArgs, file: Option<&ConfigFile>) -> anyhow::Result<Workshop> {
-    let engine = engine(args.cache_dir.as_deref())?;
+/// Names this process in events and leases: the machine's name, or the pod's inside a cluster.
+pub(crate) fn identity() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() {
+        "windlass".to_owned()
+    } else {
+        name.trim().to_owned()
+    }
+}
+
+/// The enabled modules of a configuration, whose files lie beside `file`, for a look at them.
+pub(crate) async fn load_entries(
+    cache_dir: Option<&Path>,
+    file: Option<&Path>,
+    configuration: &HostConfiguration,
+) -> anyhow::Result<Vec<Module>> {
+    let file = file.map(ConfigFile::open).transpose()?;
+    let workshop = workshop(cache_dir, file.as_ref())?;
+    let enabled = configuration.modules.iter().filter(|entry| entry.enabled);
+    load(&workshop, enabled.cloned().map(Arc::new).collect()).await
+}
+
+fn workshop(cache_dir: Option<&Path>, file: Option<&ConfigFile>) -> anyhow::Result<Workshop> {
+    let engine = engine(cache_dir)?;
     let folder = file.map(ConfigFile::folder);
     let sources = Sources::new(stock::bytes, stock::names().collect(), folder);
     Ok(Workshop::new(engine, Arc::new(sources)))

@@ -35,6 +35,9 @@ impl Cluster {
         let kubeconfig = folder.path().join("kubeconfig");
         let kubeconfig = kubeconfig.to_str().context("temporary path is not UTF-8")?;
         let mut all = vec!["up", "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig];
+        if !arguments.contains(&"--status-address") {
+            all.extend(["--status-address", "none"]);
+        }
         all.extend_from_slice(arguments);
         let started = Instant::now();
         let process = Process::start(&all, &folder.path().join("up.log"))?;

@@ -138,10 +138,7 @@ impl InProcess {
 #[must_use]
 pub fn from_file(name: &str, file: &str) -> ModuleEntry {
     let mut entry = ModuleEntry::stock(name);
-    entry.source = SourceEntry {
-        stock: None,
-        file: Some(file.to_owned()),
-    };
+    entry.source = SourceEntry::file(file);
     entry.grant_declared = Some(true);
     entry.limits.api_qps = Some(0);
     entry

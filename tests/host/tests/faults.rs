@@ -128,6 +128,8 @@ fn run_host(cluster: &Cluster, config: &Path, log: &str) -> Result<Process> {
         &*config,
         "--kubeconfig",
         &*kubeconfig.to_string_lossy(),
+        "--status-address",
+        "none",
     ];
     Process::start(&arguments, &cluster.folder.path().join(log))
 }

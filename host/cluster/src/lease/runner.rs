@@ -150,7 +150,7 @@ impl Runner {
                 self.published.remove(&lease);
             }
             Command::StepDown(lease) => self.group.step_down(&lease),
-            Command::Drained(lease, epoch) => self.group.drained(&lease, epoch),
+            Command::Drained(lease, share) => self.group.drained(&lease, &share),
         }
     }
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::time::Instant;
-use windlass_cluster::module_client::{ModuleClient, ModuleClientConfig, WriteObserver};
+use windlass_cluster::impersonation::Impersonation;
+use windlass_cluster::module_client::{CallObserver, ModuleClient, ModuleClientConfig, SentCall};
 use windlass_core::api_error::ApiErrorKind;
 use windlass_core::gate::{Write, WriteEffect};
 use windlass_core::key::{ObjectKey, Resource};
@@ -20,9 +21,13 @@ use crate::informer::pods;
 use crate::server::{Server, server};
 
 #[derive(Default)]
-struct Log(Mutex<Vec<(SyncId, Write)>>);
+struct Log(Mutex<Vec<(SyncId, Write)>>, Mutex<Vec<(SyncId, u16)>>);
 
-impl WriteObserver for Log {
+impl CallObserver for Log {
+    fn called(&self, call: SentCall<'_>) {
+        self.1.lock().push((call.sync, call.code));
+    }
+
     fn shown_revision(&self, _resource: &Resource, _key: &ObjectKey) -> u64 {
         11
     }
@@ -38,12 +43,15 @@ fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> PermissionRule {
         api_groups: list(groups),
         resources: list(resources),
         verbs: list(verbs),
+        ..PermissionRule::default()
     }
 }
 
 fn config(grants: Vec<PermissionRule>) -> ModuleClientConfig {
     ModuleClientConfig {
         module: "shop".into(),
+        field_manager: "shop-manager".into(),
+        event_source: "shop".into(),
         grants: Grants(grants),
         qps: 0,
         burst: 0,
@@ -55,7 +63,7 @@ fn config(grants: Vec<PermissionRule>) -> ModuleClientConfig {
 fn module_with(config: ModuleClientConfig) -> (ModuleClient, Server, Arc<Log>) {
     let (client, server) = server();
     let log: Arc<Log> = Arc::default();
-    let observer: Arc<dyn WriteObserver> = log.clone();
+    let observer: Arc<dyn CallObserver> = log.clone();
     (
         ModuleClient::new(client, config, Some(observer)).unwrap(),
         server,
@@ -85,8 +93,8 @@ async fn a_call_without_permission_is_never_sent_and_names_the_missing_rule() {
     assert_eq!(error.kind, ApiErrorKind::NotPermitted);
     assert_eq!(
         error.message,
-        "module shop is not permitted to update pods/status in API group \"\"; \
-         grant apiGroups: [\"\"], resources: [\"pods/status\"], verbs: [\"update\"]"
+        "module shop is not permitted to update pods/status in API group \"\" in namespace \"ns\"; grant \
+         {apiGroups: [\"\"], resources: [\"pods/status\"], verbs: [\"update\"], namespaces: [\"ns\"]}"
     );
     server.expect_quiet().await;
 }
@@ -175,7 +183,7 @@ async fn each_verb_becomes_its_request() {
         let writes = matches!(verb, ApiVerb::Create(_) | ApiVerb::Update(_) | ApiVerb::Patch(..));
         assert_eq!(
             call.query.get("fieldManager").map(String::as_str),
-            writes.then_some("shop")
+            writes.then_some("shop-manager")
         );
         match verb {
             ApiVerb::List(_) => assert_eq!(
@@ -234,6 +242,7 @@ async fn successful_writes_are_reported_and_failed_ones_are_not() {
         (9, write("a", "", WriteEffect::Changed { from: 11 })),
     ];
     assert_eq!(*log.0.lock(), expected);
+    assert_eq!(*log.1.lock(), [(7, 200), (8, 200), (9, 409), (9, 200), (9, 200)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,21 +298,96 @@ async fn no_more_calls_are_in_flight_than_the_module_may_have() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_module_may_act_as_a_user_of_its_own() {
-    let (module, mut server, _log) = module_with(ModuleClientConfig {
-        impersonate: Some("windlass:shop".into()),
-        ..config(vec![rule(&["*"], &["*"], &["*"])])
-    });
-    let _call = tokio::spawn(module.call(1, request("a", ApiVerb::Get)));
-    assert_eq!(server.next().await.header("impersonate-user"), "windlass:shop");
+async fn a_module_may_act_as_a_user_or_a_service_account() {
+    let user = Impersonation {
+        user: "windlass:shop".into(),
+        groups: vec!["tills".into(), "shops".into()],
+    };
+    let account = Impersonation::service_account("shop", "till");
+    for (impersonation, name, groups) in [
+        (user, "windlass:shop", &["tills", "shops"][..]),
+        (account, "system:serviceaccount:shop:till", &[]),
+    ] {
+        let (module, mut server, _log) = module_with(ModuleClientConfig {
+            impersonate: Some(impersonation),
+            ..config(vec![rule(&["*"], &["*"], &["*"])])
+        });
+        let _call = tokio::spawn(module.call(1, request("a", ApiVerb::Get)));
+        let call = server.next().await;
+        assert_eq!(call.header("impersonate-user"), name);
+        assert_eq!(
+            call.headers
+                .get_all("impersonate-group")
+                .iter()
+                .collect::<Vec<_>>(),
+            groups
+        );
+    }
     let (client, _server) = crate::server::server();
     let wrong = ModuleClientConfig {
-        impersonate: Some("a\nb".into()),
+        impersonate: Some(Impersonation {
+            user: "a\nb".into(),
+            groups: Vec::new(),
+        }),
         ..config(Vec::new())
     };
     let error = ModuleClient::new(client, wrong, None).err().unwrap();
-    assert_eq!(
-        error.to_string(),
-        "impersonated user of module shop cannot be sent in a header: \"a\\nb\""
+    assert!(
+        error
+            .to_string()
+            .starts_with("impersonated user of module shop cannot be sent in a header: "),
+        "{error}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_of_one_namespace_can_neither_leave_it_nor_ask_for_all() {
+    let mut within = rule(&[""], &["pods"], &["*"]);
+    within.namespaces = vec!["ns".into()];
+    let (module, mut server, _log) = module_with(config(vec![within]));
+    let mut everywhere = request("", ApiVerb::List(ListOptions::default()));
+    everywhere.key = ObjectKey::new("", "");
+    let mut elsewhere = request("a", ApiVerb::Get);
+    elsewhere.key = ObjectKey::new("kube-system", "a");
+    let smuggled = request(
+        "",
+        ApiVerb::Create(r#"{"metadata":{"namespace":"kube-system"}}"#.into()),
+    );
+    for (refused, kind) in [
+        (everywhere, ApiErrorKind::NotPermitted),
+        (elsewhere, ApiErrorKind::NotPermitted),
+        (smuggled, ApiErrorKind::BadRequest),
+    ] {
+        assert_eq!(module.call(1, refused).await.unwrap_err().kind, kind);
+    }
+    server.expect_quiet().await;
+    let _call = tokio::spawn(module.call(1, request("", ApiVerb::List(ListOptions::default()))));
+    server.expect("/api/v1/namespaces/ns/pods").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_of_one_object_may_list_it_by_name_alone() {
+    let mut one = rule(&[""], &["pods"], &["list"]);
+    one.resource_names = vec!["a".into()];
+    let (module, mut server, _log) = module_with(config(vec![one]));
+    let list = |field_selector: &str| {
+        let options = ListOptions {
+            field_selector: field_selector.into(),
+            ..ListOptions::default()
+        };
+        request("", ApiVerb::List(options))
+    };
+    for refused in [
+        "",
+        "metadata.name=b",
+        "metadata.name!=a",
+        "metadata.name=a,spec.nodeName=x",
+        "spec.nodeName=a",
+    ] {
+        let error = module.call(1, list(refused)).await.unwrap_err();
+        assert_eq!(error.kind, ApiErrorKind::NotPermitted, "{refused}");
+    }
+    server.expect_quiet().await;
+    let _call = tokio::spawn(module.call(1, list("metadata.name=a")));
+    server.next().await;
 }

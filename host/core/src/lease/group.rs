@@ -22,8 +22,8 @@ use super::clock::{BootInstant, Clock};
 use super::election::{Answer, Election, ElectionConfig, LeaseRequest, Moment, Step};
 use super::record::ObservedLease;
 use super::tenure::Tenure;
+use crate::shard::Share;
 use crate::shard::hash::score;
-use crate::shard::{Epoch, Share};
 
 mod census;
 mod content;
@@ -221,11 +221,11 @@ impl Group {
         }
     }
 
-    /// No sync is running any more of a key of this module that the share of this epoch does
-    /// not own.
-    pub fn drained(&mut self, lease: &str, epoch: Epoch) {
+    /// No sync is running any more of a key of this module that this share does not own. To be
+    /// called for every share, also one that seems to have lost nothing.
+    pub fn drained(&mut self, lease: &str, share: &Share) {
         if let Some(contest) = self.contests.get_mut(lease) {
-            self.member_is_dirty |= contest.drained(epoch);
+            self.member_is_dirty |= contest.drained(share);
         }
     }
 

@@ -21,7 +21,7 @@ use super::election::{Answer, ElectionConfig, Moment};
 use super::group::{Action, Group, GroupConfig, LEASE_LABEL, Leadership, MEMBER, Mode, RebalanceConfig};
 use super::record::{MicroTime, ObservedLease};
 use super::tenure::Tenure;
-use crate::shard::{Epoch, SLOTS, Share};
+use crate::shard::{SLOTS, Share};
 
 const SECOND: u64 = 1_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
@@ -131,7 +131,7 @@ struct Replica {
     /// Slots with syncs that run, with the membership that fences them.
     busy: BTreeMap<SmolStr, BTreeMap<u16, Tenure>>,
     /// The share that each module's controller is adapting to.
-    drains: BTreeMap<SmolStr, Epoch>,
+    drains: BTreeMap<SmolStr, Share>,
     hand_overs: Vec<Tenure>,
 }
 
@@ -359,8 +359,8 @@ impl World {
             for slot in (0..SLOTS).filter(|slot| share.slots().contains(*slot)) {
                 busy.insert(slot, share.tenure().unwrap().clone());
             }
-            let lost = busy.keys().any(|slot| !share.slots().contains(*slot));
-            if lost && replica.drains.insert(lease.clone(), share.epoch()) != Some(share.epoch()) {
+            if replica.drains.get(&lease) != Some(&share) {
+                replica.drains.insert(lease.clone(), share);
                 let after = self.rng.random_range(0..3 * SECOND);
                 self.schedule(after, index, Event::Drained(lease));
             }
@@ -384,8 +384,7 @@ impl World {
         let before = busy.len();
         busy.retain(|slot, _| share.slots().contains(*slot));
         self.slots_moved += (before - busy.len()) as u64;
-        replica.drains.remove(lease);
-        replica.group.drained(lease, share.epoch());
+        replica.group.drained(lease, &share);
     }
 
     fn make_trouble(&mut self) {

@@ -73,11 +73,12 @@ impl ShareMember {
         }
     }
 
-    /// No sync is running any more of a key that the share of this epoch does not own.
-    pub fn drained(&mut self, epoch: Epoch) {
-        if epoch == self.epoch() {
+    /// No sync is running any more of a key that this share does not own. Of no effect when
+    /// the share is another by now.
+    pub fn drained(&mut self, share: &Share) {
+        if *share == self.share() {
             self.draining = false;
-            self.confirmed = epoch;
+            self.confirmed = share.epoch();
         }
     }
 

@@ -30,12 +30,14 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
     let kubeconfig = folder.path().join("kubeconfig");
     let cluster_args = cluster_args(&args);
+    let host_args = args.host.without_status();
     let (cluster, setup) = tokio::try_join!(
         Cluster::start(&cluster_args, &kubeconfig),
-        Setup::all_stock(&args.host)
+        Setup::all_stock(&host_args)
     )?;
     let timeline = Timeline::start(started);
-    let host = setup.start(&cluster.platform, Some(timeline.tap())).host;
+    let hosting = setup.start(&cluster.platform, Some(timeline.tap())).await?;
+    let host = &hosting.host;
     host.wait_until_running().await;
     let kubeconfig = Kubeconfig::read_from(&kubeconfig).context("the kubeconfig just written")?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
@@ -51,7 +53,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     timeline.finish().await;
     summary(&host.modules(), started);
-    host.stop().await;
+    hosting.stop().await;
     cluster.stop(args.host.shutdown_grace).await;
     outcome.map(|()| ExitCode::SUCCESS)
 }

@@ -10,7 +10,7 @@ use windlass_core::CONTRACT_VERSION;
 use windlass_core::manifest::{EnqueueRule, OrphanRule, View, WatchSpec, WatchTarget};
 use windlass_engine::limits::Limits;
 use windlass_engine::load::LoadedGuest;
-use windlass_manager::permissions;
+use windlass_manager::{permissions, rbac};
 
 use crate::args::InspectArgs;
 use crate::{guests, stock};
@@ -26,10 +26,10 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
         .await
         .with_context(|| format!("cannot load {}", args.guest))?;
     let text = if args.rbac {
-        permissions::cluster_role(
+        super::rbac::yaml(&[rbac::cluster_role(
             &format!("windlass-{}", guest.manifest.name),
             &permissions::required(&guest.manifest),
-        )
+        )])?
     } else {
         describe(&guest, &limits)?
     };
@@ -84,7 +84,7 @@ fn describe(guest: &LoadedGuest, limits: &Limits) -> Result<String, std::fmt::Er
     }
     writeln!(out, "Permissions:")?;
     for rule in permissions::required(manifest) {
-        writeln!(out, "  {}", permissions::one_line(&rule))?;
+        writeln!(out, "  {}", rule)?;
     }
     Ok(out)
 }

@@ -7,7 +7,7 @@ use windlass_cluster::connect::ConnectOptions;
 use windlass_manager::host::Platform;
 
 use crate::args::RunArgs;
-use crate::guests::Setup;
+use crate::guests::{self, Setup};
 use crate::signals::{Hangups, Signals};
 
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
@@ -27,26 +27,16 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         version = version.git_version,
         "connected to the API server"
     );
-    let platform = Platform::start(client, &instance_name()).await?;
+    let platform = Platform::start(client, &guests::identity()).await?;
     let grace = args.host.shutdown_grace;
-    let mut hosting = setup.start(&platform, None);
+    let mut hosting = setup.start(&platform, None).await?;
     tokio::select! {
         () = signals.next() => {}
         () = hosting.follow(&mut hangups) => {}
     }
     let stopping = async {
-        hosting.host.stop().await;
+        hosting.stop().await;
         platform.stop(grace).await;
     };
     Ok(signals.stop(stopping).await)
-}
-
-/// Names this process in events: the machine's name, or the pod's inside a cluster.
-fn instance_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if name.trim().is_empty() {
-        "windlass".to_owned()
-    } else {
-        name.trim().to_owned()
-    }
 }

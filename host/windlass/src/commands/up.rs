@@ -3,11 +3,9 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use windlass_manager::host::Host;
-
 use crate::args::UpArgs;
 use crate::embedded::Cluster;
-use crate::guests::Setup;
+use crate::guests::{Hosting, Setup};
 use crate::signals::{Hangups, Signals};
 
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
@@ -16,20 +14,20 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     let mut hangups = Hangups::listen()?;
     let (cluster, setup) = tokio::try_join!(Cluster::start(&args.cluster, &args.kubeconfig), setup(&args))?;
     let grace = args.host.shutdown_grace;
-    let mut hosting = setup.start(&cluster.platform, None);
+    let mut hosting = setup.start(&cluster.platform, None).await?;
     let interrupted = tokio::select! {
         () = hosting.host.wait_until_running() => false,
         () = signals.next() => true,
     };
     if !interrupted {
-        announce(&args, &cluster, &hosting.host, started);
+        announce(&args, &cluster, &hosting, started);
         tokio::select! {
             () = signals.next() => {}
             () = hosting.follow(&mut hangups) => {}
         }
     }
     let stopping = async {
-        hosting.host.stop().await;
+        hosting.stop().await;
         cluster.stop(grace).await;
     };
     Ok(signals.stop(stopping).await)
@@ -43,8 +41,13 @@ async fn setup(args: &UpArgs) -> anyhow::Result<Setup> {
     }
 }
 
-fn announce(args: &UpArgs, cluster: &Cluster, host: &Host, started: Instant) {
-    let names: Vec<_> = host.modules().into_iter().map(|module| module.name).collect();
+fn announce(args: &UpArgs, cluster: &Cluster, hosting: &Hosting, started: Instant) {
+    let names: Vec<_> = hosting
+        .host
+        .modules()
+        .into_iter()
+        .map(|module| module.name)
+        .collect();
     let guests = if names.is_empty() {
         "no modules".to_owned()
     } else {
@@ -56,9 +59,13 @@ fn announce(args: &UpArgs, cluster: &Cluster, host: &Host, started: Instant) {
         format!("{} nodes", args.cluster.nodes)
     };
     let kubeconfig = std::fs::canonicalize(&args.kubeconfig).unwrap_or_else(|_| args.kubeconfig.clone());
+    let status = match &hosting.status {
+        Some(status) => format!("  Status page: http://{}/\n\n", status.address()),
+        None => String::new(),
+    };
     anstream::println!(
         "Cluster up in {:.2} s at {}: {nodes}; {guests}.\n\n  export KUBECONFIG={}\n  \
-         kubectl create deployment web --image=nginx --replicas=3\n  kubectl get pods --watch\n\nCtrl-C stops it.",
+         kubectl create deployment web --image=nginx --replicas=3\n  kubectl get pods --watch\n\n{status}Ctrl-C stops it.",
         started.elapsed().as_secs_f64(),
         cluster.address(),
         kubeconfig.display(),

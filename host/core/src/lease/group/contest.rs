@@ -10,9 +10,9 @@ use crate::lease::clock::BootInstant;
 use crate::lease::election::{Answer, Election, Moment};
 use crate::lease::record::ObservedLease;
 use crate::lease::tenure::Tenure;
+use crate::shard::Share;
 use crate::shard::member::{Claim, ShareMember};
 use crate::shard::table::Table;
-use crate::shard::{Epoch, Share};
 
 /// What a lease is contended for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,8 @@ impl Contest {
     }
 
     /// Whether that changes what is said.
-    pub(super) fn drained(&mut self, epoch: Epoch) -> bool {
-        self.changes_claim(|share| share.drained(epoch))
+    pub(super) fn drained(&mut self, drained: &Share) -> bool {
+        self.changes_claim(|share| share.drained(drained))
     }
 
     pub(super) fn answered(&mut self, now: Moment, answer: Answer) {

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::lease::record::{LeaseRecord, MicroTime};
-use crate::shard::SLOTS;
 use crate::shard::table::{Participant, Slot, Table};
+use crate::shard::{Epoch, SLOTS};
 
 struct StoppedClock;
 

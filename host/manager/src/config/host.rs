@@ -1,0 +1,140 @@
+//! What a host does besides running modules: registries, telemetry, logs, its own API budget.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::checks::{Checked, ensure};
+use super::source::SecretReference;
+use super::units::Span;
+
+/// How registries are talked to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "Registry")]
+pub struct RegistryEntry {
+    /// Registries, as `host` or `host:port`, that are spoken to without TLS.
+    pub insecure_hosts: Vec<String>,
+    /// Docker's `config.json` with credentials, relative to the configuration's folder;
+    /// null: `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`, if there is one.
+    pub docker_config: Option<String>,
+    /// Secrets of type `kubernetes.io/dockerconfigjson`, asked before the file.
+    pub pull_secrets: Vec<SecretReference>,
+}
+
+/// Where telemetry is sent by OTLP over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Otlp")]
+pub struct OtlpEntry {
+    /// The collector, such as `http://otel-collector:4318`.
+    pub endpoint: String,
+    /// How often metrics are sent.
+    #[serde(default = "otlp_interval")]
+    pub interval: Span,
+    /// How long one request may take.
+    #[serde(default = "otlp_timeout")]
+    pub timeout: Span,
+    /// Attributes of this host, besides `service.name` and `service.instance.id`.
+    #[serde(default)]
+    pub resource_attributes: BTreeMap<String, String>,
+}
+
+/// What goes to standard error. The flags `--log` and `--log-format` come before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "Log")]
+pub struct LogEntry {
+    /// A level, or a filter such as `info,windlass_cluster=debug`.
+    pub level: String,
+    /// For people or for programs.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much the host as a whole asks of the API server, watches and Leases not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "ApiServer")]
+pub struct ApiServerEntry {
+    /// Calls per second over all modules; 0 is unlimited.
+    pub qps: u32,
+    /// Calls at once after a pause; at least 1 when `qps` is set.
+    pub burst: u32,
+}
+
+impl Default for LogEntry {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+fn otlp_interval() -> Span {
+    Span::seconds(15)
+}
+
+fn otlp_timeout() -> Span {
+    Span::seconds(10)
+}
+
+impl RegistryEntry {
+    pub(super) fn validate(&self, at: &str) -> Checked {
+        for (position, host) in self.insecure_hosts.iter().enumerate() {
+            ensure(
+                !host.is_empty() && !host.contains(['/', '@', ' ']),
+                || format!("{at}.insecureHosts[{position}]"),
+                || format!("{host:?} is not `host` or `host:port`"),
+            )?;
+        }
+        for (position, secret) in self.pull_secrets.iter().enumerate() {
+            secret.validate(&format!("{at}.pullSecrets[{position}]"))?;
+        }
+        Ok(())
+    }
+}
+
+impl OtlpEntry {
+    pub(super) fn validate(&self, at: &str) -> Checked {
+        ensure(
+            ["http://", "https://"]
+                .iter()
+                .any(|scheme| self.endpoint.starts_with(scheme)),
+            || format!("{at}.endpoint"),
+            || {
+                format!(
+                    "{:?} is not a URL; write one such as http://otel-collector:4318",
+                    self.endpoint
+                )
+            },
+        )?;
+        ensure(
+            self.interval > Span::seconds(0),
+            || format!("{at}.interval"),
+            || "must be longer than 0s".to_owned(),
+        )
+    }
+}
+
+impl ApiServerEntry {
+    pub(super) fn validate(&self, at: &str) -> Checked {
+        ensure(
+            self.qps == 0 || self.burst > 0,
+            || format!("{at}.burst"),
+            || "0 would let no call through; write at least 1".to_owned(),
+        )
+    }
+}

@@ -1,0 +1,237 @@
+//! A host in the form that the status page, the metrics and the terminal show.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use smol_str::SmolStr;
+use windlass_cluster::informer::InformerStatus;
+use windlass_cluster::registry::InformerRegistry;
+use windlass_core::key::Resource;
+use windlass_telemetry::status::{
+    CacheStatus, Check, CheckScope, GuestIdentity, HostStatus, ModulePhase, ModuleState as ShownState,
+    ModuleStatus as ShownModule, PoisonKey, QueueStatus, ReloadAttempt, ReloadResult, ReloadStatus,
+    StatusSource, UsageStatus, WatchState, WorkerStatus,
+};
+
+use crate::host::{ModuleHandle, Platform, Roster};
+use crate::module::Module;
+use crate::supervisor::{ModuleState, ModuleStatus};
+
+/// Looks at a host.
+pub struct HostView {
+    identity: String,
+    started: Timestamp,
+    api_server: String,
+    informers: InformerRegistry,
+    roster: Roster,
+}
+
+impl HostView {
+    /// A view of these modules on this platform. `identity` names the process.
+    #[must_use]
+    pub fn new(identity: &str, platform: &Platform, roster: Roster) -> Self {
+        Self {
+            identity: identity.to_owned(),
+            started: Timestamp::now(),
+            api_server: platform.client.address().to_owned(),
+            informers: platform.informers.clone(),
+            roster,
+        }
+    }
+}
+
+impl StatusSource for HostView {
+    fn status(&self) -> HostStatus {
+        let informers = self.informers.status();
+        let modules = self.roster.modules();
+        HostStatus {
+            identity: self.identity.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            at: Timestamp::now(),
+            api_server: self.api_server.clone(),
+            checks: checks(&modules, &informers),
+            modules: modules.iter().map(module).collect(),
+            caches: informers.iter().map(cache).collect(),
+            ..HostStatus::default()
+        }
+    }
+}
+
+/// The process lives as long as it answers. It is ready when every module has got past
+/// its first start and every cache has been filled once: a module that cannot run is the
+/// operator's business, and no reason to take the others out of service.
+fn checks(modules: &[ModuleHandle], informers: &[InformerStatus]) -> Vec<Check> {
+    let mut checks = vec![Check {
+        name: "ping".to_owned(),
+        scope: CheckScope::Live,
+        passes: true,
+        reason: None,
+    }];
+    let unsynced: Vec<String> = informers
+        .iter()
+        .filter(|informer| !informer.synced)
+        .map(|informer| match &informer.last_error {
+            Some(error) => format!("{}: {error}", resource_name(&informer.resource)),
+            None => resource_name(&informer.resource),
+        })
+        .collect();
+    checks.push(Check {
+        name: "informer-sync".to_owned(),
+        scope: CheckScope::Ready,
+        passes: unsynced.is_empty(),
+        reason: (!unsynced.is_empty()).then(|| format!("not synced: {}", unsynced.join(", "))),
+    });
+    checks.extend(modules.iter().map(|module| {
+        let starting = module.status.borrow().state == ModuleState::Starting;
+        Check {
+            name: format!("module/{}", module.name),
+            scope: CheckScope::Ready,
+            passes: !starting,
+            reason: starting.then(|| "starting".to_owned()),
+        }
+    }));
+    checks
+}
+
+fn module(handle: &ModuleHandle) -> ShownModule {
+    let status = handle.status.borrow().clone();
+    let controller = &handle.controller;
+    let queue = controller.queue.metrics();
+    let serving = status.serving.as_deref();
+    ShownModule {
+        name: handle.name.to_string(),
+        state: state(&status),
+        guest: serving.map(guest).unwrap_or_default(),
+        reload: reload(&status),
+        workers: WorkerStatus {
+            limit: serving.map_or(0, |module| module.workers as u64),
+            active: queue.processing as u64,
+        },
+        queue: QueueStatus::from(&queue),
+        syncs: controller.syncs.snapshot(),
+        usage: usage(handle, &status),
+        api: controller.calls.snapshot(),
+        poison_keys: poison_keys(handle),
+        ..ShownModule::default()
+    }
+}
+
+fn state(status: &ModuleStatus) -> ShownState {
+    let (phase, reason) = match &status.state {
+        ModuleState::Starting => (ModulePhase::Starting, None),
+        ModuleState::Running => (ModulePhase::Running, None),
+        ModuleState::BackOff { failure, delay } => {
+            let reason = format!("{failure}; again {delay:.1?} after that");
+            (ModulePhase::BackOff, Some(reason))
+        }
+        ModuleState::Failed { reason } => (ModulePhase::Failed, Some(reason.clone())),
+        ModuleState::Disabled => (ModulePhase::Disabled, None),
+        ModuleState::Stopped => (ModulePhase::Stopped, None),
+    };
+    ShownState {
+        phase,
+        since: timestamp(status.since),
+        reason,
+    }
+}
+
+fn guest(module: &Module) -> GuestIdentity {
+    GuestIdentity {
+        name: module.guest.manifest.name.to_string(),
+        version: module.guest.manifest.version.to_string(),
+        digest: format!("sha256:{}", module.guest.digest),
+        origin: module.origin.clone(),
+    }
+}
+
+fn reload(status: &ModuleStatus) -> ReloadStatus {
+    let last = status.reload.as_ref().map(|reload| ReloadAttempt {
+        result: if reload.rejected.is_some() {
+            ReloadResult::Refused
+        } else {
+            ReloadResult::Swapped
+        },
+        at: timestamp(reload.at),
+        digest: reload
+            .digest
+            .as_ref()
+            .map(|digest| format!("sha256:{digest}"))
+            .unwrap_or_default(),
+        reason: reload.rejected.clone(),
+    });
+    let totals = [
+        (ReloadResult::Swapped, status.reloads_applied),
+        (ReloadResult::Refused, status.reloads_rejected),
+    ];
+    ReloadStatus {
+        generation: status.reloads_applied,
+        totals: totals.into(),
+        last,
+    }
+}
+
+fn usage(handle: &ModuleHandle, status: &ModuleStatus) -> UsageStatus {
+    let failures = handle.controller.stats.failures.lock();
+    let restarts = failures
+        .iter()
+        .map(|(cause, count)| ((*cause).to_owned(), *count));
+    UsageStatus {
+        memory_limit_bytes: status
+            .serving
+            .as_ref()
+            .map_or(0, |module| module.limits.memory_bytes as u64),
+        instances: u64::from(status.state == ModuleState::Running),
+        restarts: restarts.collect(),
+        ..UsageStatus::default()
+    }
+}
+
+fn poison_keys(handle: &ModuleHandle) -> Vec<PoisonKey> {
+    let now = Timestamp::now();
+    let set_aside = handle.controller.set_aside().into_iter();
+    set_aside
+        .map(|key| PoisonKey {
+            key: key.key.to_string(),
+            failures: u64::from(key.strikes),
+            retry_at: now.checked_add(key.pause).ok(),
+            reason: key.reason,
+        })
+        .collect()
+}
+
+fn cache(informer: &InformerStatus) -> CacheStatus {
+    let watch = match (&informer.last_error, informer.synced) {
+        (Some(_), _) => WatchState::BackOff,
+        (None, true) => WatchState::Watching,
+        (None, false) => WatchState::Listing,
+    };
+    CacheStatus {
+        resource: resource_name(&informer.resource),
+        version: informer.resource.version.to_string(),
+        view: String::new(),
+        objects: informer.objects as u64,
+        bytes: informer.bytes as u64,
+        subscribers: informer.subscribers as u64,
+        watch,
+        reason: informer.last_error.clone(),
+        synced: informer.synced,
+        relists: informer.lists.saturating_sub(1),
+        resource_version: informer.revision,
+    }
+}
+
+/// Such as `deployments.apps`.
+fn resource_name(resource: &Resource) -> String {
+    let Resource { group, plural, .. } = resource;
+    let name: SmolStr = if group.is_empty() {
+        plural.clone()
+    } else {
+        smol_str::format_smolstr!("{plural}.{group}")
+    };
+    name.to_string()
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
+}
