@@ -29,6 +29,7 @@ use graph::{Effect, Graph, Kind};
 use identity::{Identity, Symbol, Uid};
 use metadata::Observed;
 
+const VERBS: &[&str] = &["get", "list", "watch", "patch", "update", "delete"];
 const ATTEMPT_TO_DELETE: &str = "attempt-to-delete";
 const ATTEMPT_TO_ORPHAN: &str = "attempt-to-orphan";
 
@@ -42,11 +43,9 @@ impl Controller for GarbageCollector {
         Manifest::new("garbage-collector-controller", env!("CARGO_PKG_VERSION"))
             .workers(20)
             .watch(Watch::discovered(&["/events", "events.k8s.io/events"]).observe())
-            .permit(
-                &["*"],
-                &["*"],
-                &["get", "list", "watch", "patch", "update", "delete"],
-            )
+            .permit(&["*"], &["*"], VERBS)
+            // No wildcard covers these, and they have owners like everything else.
+            .permit(&[""], &["secrets"], VERBS)
     }
 
     fn new() -> Self {

@@ -23,6 +23,7 @@ use crate::bindings::exports::windlass::controller::handler;
 use crate::bindings::windlass::controller::types;
 use crate::exports::{Batch, Exports, MapParams, SyncResult, core_key, object_key};
 use crate::host::HostState;
+use crate::redact::Redactor;
 
 /// One call, with the way back. A way back that is dropped means that the instance is gone.
 pub(crate) enum Call {
@@ -158,12 +159,14 @@ fn start(accessor: &Accessor<HostState>, exports: &Exports, call: Call) -> Resul
         }
         Call::Observe { batches, reply } => {
             let function = exports.observe.ok_or_else(|| missing("observer"))?;
+            accessor.with(|mut access| note_batches(access.data_mut(), &batches));
             let batches = batches.into_iter().map(Batch::from).collect();
             Started::Observe(Queued::start(accessor, function, (batches,))?, reply)
         }
         Call::Map { watch, delta, reply } => {
             let function = exports.keys_for.ok_or_else(|| missing("mapper"))?;
             let object = &delta.object;
+            accessor.with(|mut access| access.data_mut().note_shown(watch, [object.body()]));
             let old = delta.old.as_ref().map(|old| old.body().clone());
             let params = (watch, object_key(object.key()), object.body().clone(), old);
             Started::Map(Queued::start(accessor, function, params)?, reply)
@@ -181,14 +184,22 @@ async fn finish(accessor: &Accessor<HostState>, started: Started) -> Result<Orde
     match started {
         Started::Start(queued, reply) => {
             let limit = accessor.with(|mut access| access.data_mut().limits.start_timeout);
-            finish_start(queued.finish(accessor), limit).await?;
+            let started = finish_start(queued.finish(accessor), limit).await?;
+            if let Err(message) = started {
+                let message = accessor.with(|mut access| access.data_mut().redactor.redact(message));
+                return Err(End::Guest(GuestFailure::Start(message)));
+            }
             let _ = reply.send(());
         }
         Started::Sync(queued, reply) => {
             let task = queued.call.task();
             let (result,) = queued.finish(accessor).await?;
-            accessor.with(|mut access| access.data_mut().syncs.remove(&task));
-            let _ = reply.send(sync_result(result));
+            let result = accessor.with(|mut access| {
+                let state = access.data_mut();
+                state.syncs.remove(&task);
+                sync_result(result, &mut state.redactor)
+            });
+            let _ = reply.send(result);
         }
         Started::Observe(queued, reply) => {
             queued.finish(accessor).await?;
@@ -205,20 +216,27 @@ async fn finish(accessor: &Accessor<HostState>, started: Started) -> Result<Orde
 async fn finish_start(
     call: impl Future<Output = wasmtime::Result<(Result<(), String>,)>>,
     limit: Duration,
-) -> Result<(), End> {
+) -> Result<Result<(), String>, End> {
     let (result,) = tokio::time::timeout(limit, call)
         .await
         .map_err(|_elapsed| End::Guest(GuestFailure::Start(format!("did not finish within {limit:?}"))))??;
-    result.map_err(|message| End::Guest(GuestFailure::Start(message)))
+    Ok(result)
 }
 
-fn sync_result(result: SyncResult) -> Result<Outcome, SyncError> {
+fn note_batches(state: &mut HostState, batches: &[DeltaBatch]) {
+    for batch in batches {
+        let bodies = batch.deltas.iter().map(|delta| delta.object.body());
+        state.note_shown(batch.watch, bodies);
+    }
+}
+
+fn sync_result(result: SyncResult, redactor: &mut Redactor) -> Result<Outcome, SyncError> {
     match result {
         Ok(handler::Outcome::Done) => Ok(Outcome::Done),
         Ok(handler::Outcome::RequeueAfter(milliseconds)) => {
             Ok(Outcome::RequeueAfter(Duration::from_millis(milliseconds)))
         }
-        Err(handler::SyncError::Retry(message)) => Err(SyncError::Retry(message)),
-        Err(handler::SyncError::Terminal(message)) => Err(SyncError::Terminal(message)),
+        Err(handler::SyncError::Retry(message)) => Err(SyncError::Retry(redactor.redact(message))),
+        Err(handler::SyncError::Terminal(message)) => Err(SyncError::Terminal(redactor.redact(message))),
     }
 }

@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 use smol_str::SmolStr;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{Store, UpdateDeadline};
-use windlass_core::key::ObjectKey;
+use windlass_core::key::{ObjectKey, Resource};
+use windlass_core::manifest::{Manifest, View, WatchId, WatchSpec, WatchTarget};
 use windlass_core::seams::{Ambient, Services};
 
 use crate::ambient::SystemAmbient;
@@ -15,6 +16,7 @@ use crate::failure::ContractBreach;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::log_budget::LogBudget;
 use crate::meter::{CpuMeter, Tick};
+use crate::redact::Redactor;
 
 /// The host's half of one instance.
 pub(crate) struct HostState {
@@ -30,19 +32,24 @@ pub(crate) struct HostState {
     pub(crate) panic: Option<String>,
     /// Keys of the syncs in flight, to name them in log lines.
     pub(crate) syncs: HashMap<GuestTaskId, ObjectKey>,
+    /// Keeps secrets out of what the guest says.
+    pub(crate) redactor: Redactor,
+    /// By watch, whether it shows the values of Secrets.
+    secret_watches: Vec<bool>,
     services: Option<Services>,
     limiter: MemoryLimiter,
 }
 
 impl HostState {
     /// State of a live instance.
-    pub(crate) fn new(controller: SmolStr, services: Services, limits: Limits) -> Self {
+    pub(crate) fn new(manifest: &Manifest, services: Services, limits: Limits) -> Self {
         let config = services.config.clone();
         let ambient = Arc::clone(&services.ambient);
         Self {
             ambient,
             services: Some(services),
-            ..Self::without_services(controller, config, limits)
+            secret_watches: manifest.watches.iter().map(shows_secrets).collect(),
+            ..Self::without_services(manifest.name.clone(), config, limits)
         }
     }
 
@@ -56,9 +63,19 @@ impl HostState {
             log_budget: LogBudget::new(limits.log_lines_per_second),
             panic: None,
             syncs: HashMap::new(),
+            redactor: Redactor::default(),
+            secret_watches: Vec::new(),
             services: None,
             limiter: MemoryLimiter::new(limits.memory_bytes),
             limits,
+        }
+    }
+
+    /// Remembers what a watch shows the guest, if that is secret.
+    pub(crate) fn note_shown<'a>(&mut self, watch: WatchId, bodies: impl IntoIterator<Item = &'a Bytes>) {
+        let position = usize::try_from(watch).unwrap_or(usize::MAX);
+        if self.secret_watches.get(position) == Some(&true) {
+            bodies.into_iter().for_each(|body| self.redactor.note(body));
         }
     }
 
@@ -70,6 +87,17 @@ impl HostState {
         let breach = || ContractBreach("`describe` called an import other than `module-config`".to_owned());
         Ok(self.services.as_ref().ok_or_else(breach)?)
     }
+}
+
+/// Whether a watch has values of Secrets in it. Discovered ones are of metadata alone.
+fn shows_secrets(watch: &WatchSpec) -> bool {
+    let of_secrets = matches!(&watch.target, WatchTarget::One(resource) if is_secrets(resource));
+    of_secrets && watch.view != View::Metadata
+}
+
+/// Whether these are Secrets.
+pub(crate) fn is_secrets(resource: &Resource) -> bool {
+    resource.group.is_empty() && resource.plural == "secrets"
 }
 
 /// A store with every limit in place.

@@ -27,4 +27,5 @@ mod imports;
 mod inspect;
 mod log_budget;
 mod meter;
+mod redact;
 mod ticker;

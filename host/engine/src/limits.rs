@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
+use windlass_core::seams::LogLevel;
 
 const MEBIBYTE: usize = 1 << 20;
 /// What one table element costs, as wasmtime stores it.
@@ -25,6 +26,8 @@ pub struct Limits {
     pub start_timeout: Duration,
     /// Lines in the host's log.
     pub log_lines_per_second: u32,
+    /// The least severe lines that are logged, as far as the host's log takes them.
+    pub log_level: LogLevel,
 }
 
 impl Default for Limits {
@@ -35,6 +38,7 @@ impl Default for Limits {
             result_bytes: 4 * MEBIBYTE,
             start_timeout: Duration::from_secs(30),
             log_lines_per_second: 100,
+            log_level: LogLevel::Trace,
         }
     }
 }

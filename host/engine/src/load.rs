@@ -255,7 +255,7 @@ impl LoadedGuest {
         services: Services,
         limits: Limits,
     ) -> Result<(Instance, Driver), GuestFailure> {
-        let state = HostState::new(self.manifest.name.clone(), services, limits);
+        let state = HostState::new(&self.manifest, services, limits);
         let booted = boot(&self.engine, &self.compiled, state).await?;
         let manifest = from_guest(booted.manifest, self.exports);
         if manifest.as_ref().ok() != Some(&*self.manifest) {

@@ -245,6 +245,7 @@ fn permission(rule: wit::Permission) -> PermissionRule {
         api_groups: small(rule.groups),
         resources: small(rule.resources),
         verbs: small(rule.verbs),
+        ..PermissionRule::default()
     }
 }
 

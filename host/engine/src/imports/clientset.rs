@@ -10,7 +10,7 @@ use windlass_core::seams::{self, ApiRequest, ApiVerb, SyncId};
 use crate::bindings::windlass::controller::clientset as wit;
 use crate::bindings::windlass::controller::types;
 use crate::exports::core_key;
-use crate::host::HostState;
+use crate::host::{HostState, is_secrets};
 
 type Own = HasSelf<HostState>;
 type Answer = wasmtime::Result<Result<Vec<u8>, types::ApiError>>;
@@ -100,13 +100,28 @@ impl wit::HostWithStore<HostState> for Own {
 }
 
 async fn call(accessor: &Accessor<HostState, Own>, sync: SyncId, request: ApiRequest) -> Answer {
+    let secret = is_secrets(&request.resource);
     let answer = accessor.with(|mut access| -> wasmtime::Result<_> {
         let state = access.get();
+        if let (true, Some(body)) = (secret, body(&request.verb)) {
+            state.redactor.note(body);
+        }
         // The guest waits, for something that its budget of API calls bounds.
         state.meter.progress();
         Ok(state.services()?.writer.call(sync, request))
     })?;
-    Ok(answer.await.map(Bytes::into).map_err(api_error))
+    let answer = answer.await;
+    if let (true, Ok(body)) = (secret, &answer) {
+        accessor.with(|mut access| access.get().redactor.note(body));
+    }
+    Ok(answer.map(Bytes::into).map_err(api_error))
+}
+
+fn body(verb: &ApiVerb) -> Option<&Bytes> {
+    match verb {
+        ApiVerb::Create(body) | ApiVerb::Update(body) | ApiVerb::Patch(_, body) => Some(body),
+        ApiVerb::Get | ApiVerb::List(_) | ApiVerb::Delete(_) => None,
+    }
 }
 
 fn request(target: wit::Target, verb: ApiVerb) -> ApiRequest {

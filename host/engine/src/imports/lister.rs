@@ -35,51 +35,59 @@ fn reader<'a>(context: &'a Context<'_>) -> wasmtime::Result<&'a dyn ObjectReader
     Ok(&*context.data().services()?.reader)
 }
 
-fn get(context: Context<'_>, (watch, key): (WatchId, ObjectKey)) -> wasmtime::Result<(Option<Bytes>,)> {
+fn get(mut context: Context<'_>, (watch, key): (WatchId, ObjectKey)) -> wasmtime::Result<(Option<Bytes>,)> {
     let object = reader(&context)?
         .get(watch, &core_key(&key))
         .map_err(|error| breach(&error))?;
-    Ok((object.map(|object| object.body().clone()),))
+    let body = object.map(|object| object.body().clone());
+    context.data_mut().note_shown(watch, &body);
+    Ok((body,))
 }
 
 fn list(
     context: Context<'_>,
     (watch, namespace, label_selector): (WatchId, Option<String>, String),
 ) -> wasmtime::Result<Listed> {
-    listed(reader(&context)?.list(watch, namespace.as_deref(), &label_selector))
+    let objects = reader(&context)?.list(watch, namespace.as_deref(), &label_selector);
+    listed(context, watch, objects)
 }
 
 fn by_index(
     context: Context<'_>,
     (watch, index, value): (WatchId, String, String),
 ) -> wasmtime::Result<Listed> {
-    listed(reader(&context)?.by_index(watch, &index, &value))
+    let objects = reader(&context)?.by_index(watch, &index, &value);
+    listed(context, watch, objects)
 }
 
 fn by_owner(context: Context<'_>, (watch, uid): (WatchId, String)) -> wasmtime::Result<(Vec<Bytes>,)> {
-    all(reader(&context)?.by_owner(watch, &uid))
+    let objects = reader(&context)?.by_owner(watch, &uid);
+    all(context, watch, objects)
 }
 
 fn orphans(context: Context<'_>, (watch, namespace): (WatchId, String)) -> wasmtime::Result<(Vec<Bytes>,)> {
-    all(reader(&context)?.orphans(watch, &namespace))
+    let objects = reader(&context)?.orphans(watch, &namespace);
+    all(context, watch, objects)
 }
 
-fn listed(objects: Objects) -> wasmtime::Result<Listed> {
+fn listed(context: Context<'_>, watch: WatchId, objects: Objects) -> wasmtime::Result<Listed> {
     match objects {
-        Ok(objects) => Ok((Ok(bodies(&objects)),)),
+        Ok(objects) => Ok((Ok(bodies(context, watch, &objects)),)),
         Err(ReadError::Invalid(problem)) => Ok((Err(problem),)),
         Err(error @ ReadError::UnknownWatch(_)) => Err(breach(&error)),
     }
 }
 
-fn all(objects: Objects) -> wasmtime::Result<(Vec<Bytes>,)> {
+fn all(context: Context<'_>, watch: WatchId, objects: Objects) -> wasmtime::Result<(Vec<Bytes>,)> {
     objects
-        .map(|objects| (bodies(&objects),))
+        .map(|objects| (bodies(context, watch, &objects),))
         .map_err(|error| breach(&error))
 }
 
-fn bodies(objects: &[Arc<Object>]) -> Vec<Bytes> {
-    objects.iter().map(|object| object.body().clone()).collect()
+fn bodies(mut context: Context<'_>, watch: WatchId, objects: &[Arc<Object>]) -> Vec<Bytes> {
+    let bodies: Vec<Bytes> = objects.iter().map(|object| object.body().clone()).collect();
+    context.data_mut().note_shown(watch, &bodies);
+    bodies
 }
 
 fn breach(error: &ReadError) -> wasmtime::Error {

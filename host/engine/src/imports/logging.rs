@@ -19,7 +19,8 @@ use crate::log_budget::LineVerdict;
 
 impl wit::Host for HostState {
     fn enabled(&mut self, level: wit::Level) -> wasmtime::Result<bool> {
-        Ok(self.ambient.logs(core_level(level)))
+        let level = core_level(level);
+        Ok(level <= self.limits.log_level && self.ambient.logs(level))
     }
 }
 
@@ -40,13 +41,24 @@ impl wit::HostWithStore<HostState> for HasSelf<HostState> {
         message: String,
         fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
+        // Not what the guest was told, which may be what a recorded one was told elsewhere.
+        let is_wanted =
+            core_level(level) <= access.get().limits.log_level && SystemAmbient.logs(core_level(level));
+        if !is_wanted && level != wit::Level::Error {
+            return Ok(());
+        }
+        let redactor = &mut access.get().redactor;
+        let message = redactor.redact(message);
+        let fields: Vec<(String, String)> = fields
+            .into_iter()
+            .map(|(name, value)| (name, redactor.redact(value)))
+            .collect();
         if level == wit::Level::Error
             && let Some(panic) = panic_text(&fields)
         {
             access.get().panic = Some(panic);
         }
-        // Not what the guest was told, which may be what a recorded one was told elsewhere.
-        if !SystemAmbient.logs(core_level(level)) {
+        if !is_wanted {
             return Ok(());
         }
         let LineVerdict::Write { dropped_before } = access.get().log_budget.line(Instant::now()) else {

@@ -8,6 +8,8 @@ use crate::host::HostState;
 impl wit::Host for HostState {
     fn record(&mut self, event: wit::Event) -> wasmtime::Result<()> {
         let regarding = event.regarding;
+        let reason = self.redactor.redact(event.reason);
+        let message = self.redactor.redact(event.message);
         self.services()?.events.record(Event {
             regarding: ObjectReference {
                 api_version: regarding.api_version,
@@ -21,8 +23,8 @@ impl wit::Host for HostState {
                 wit::EventType::Normal => EventType::Normal,
                 wit::EventType::Warning => EventType::Warning,
             },
-            reason: event.reason,
-            message: event.message,
+            reason,
+            message,
             action: event.action,
         });
         Ok(())
