@@ -71,8 +71,8 @@ fn drain_at_once(contest: ShareContest) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut share = contest.share();
         while share.changed().await.is_ok() {
-            let epoch = share.borrow_and_update().epoch();
-            contest.drained(epoch);
+            let share = share.borrow_and_update().clone();
+            contest.drained(&share);
         }
     })
 }
@@ -309,14 +309,14 @@ async fn keys_are_not_given_away_before_they_are_drained() {
     share.wait_for(|share| share.slots().len() == 256).await.unwrap();
     let eager = second.elector.share("shop");
     let gained = eager.share();
-    let epoch = share
+    let left = share
         .wait_for(|share| share.slots().len() == 128)
         .await
         .unwrap()
-        .epoch();
+        .clone();
     seconds(120).await;
     assert!(gained.borrow().slots().is_empty());
-    slow.drained(epoch);
+    slow.drained(&left);
     let start = Instant::now();
     let mut gained = gained;
     gained.wait_for(|share| share.slots().len() == 128).await.unwrap();

@@ -582,7 +582,7 @@ fn moving_a_slot_takes_seconds_and_no_sequencer_is_needed_for_long() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn never_two_at_one_instant_and_one_in_the_end(

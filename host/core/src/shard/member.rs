@@ -121,3 +121,62 @@ impl ShareMember {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::lease::clock::{BootInstant, Clock};
+    use crate::shard::SLOTS;
+    use crate::shard::table::Slot;
+
+    struct StoppedClock;
+
+    impl Clock for StoppedClock {
+        fn now(&self) -> BootInstant {
+            BootInstant::default()
+        }
+    }
+
+    fn tenure() -> Tenure {
+        let now = StoppedClock.now();
+        Tenure::begin(Arc::new(StoppedClock), now, now + Duration::from_secs(10))
+    }
+
+    fn all_to(session: u64, number: u64) -> Arc<Table> {
+        Arc::new(Table {
+            epoch: Epoch { lineage: 1, number },
+            participants: vec![Participant {
+                identity: "a".into(),
+                session,
+            }],
+            slots: vec![Slot::Owned(0); usize::from(SLOTS)],
+        })
+    }
+
+    #[test]
+    fn what_was_given_before_a_membership_began_is_not_owned_under_it() {
+        let mut member = ShareMember::new("a".into(), 1);
+        member.see(&all_to(1, 1));
+        let membership = tenure();
+        member.set_tenure(Some(&membership), || 2);
+        assert!(member.share().slots().is_empty());
+        member.see(&all_to(2, 2));
+        assert_eq!(member.share().slots().len(), u32::from(SLOTS));
+    }
+
+    #[test]
+    fn only_the_share_that_is_current_can_be_drained() {
+        let mut member = ShareMember::new("a".into(), 1);
+        member.set_tenure(Some(&tenure()), || 2);
+        member.see(&all_to(2, 1));
+        let before = member.share();
+        member.set_tenure(None, || 3);
+        member.see(&all_to(2, 2));
+        member.drained(&before);
+        assert_eq!((member.claim().session, member.claim().epoch), (3, 1));
+        member.drained(&member.share());
+        assert_eq!(member.claim().epoch, 2);
+    }
+}
