@@ -11,6 +11,8 @@ pub mod cache;
 pub mod client;
 pub mod connect;
 pub mod discovery;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod impersonation;
 pub mod informer;
 pub mod lease;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use windlass_core::api_error::{ApiError, ApiErrorKind};
+use windlass_core::api_error::ApiError;
 use windlass_core::key::{ObjectKey, Resource};
 
 use crate::client::{ApiClient, ByteStream};
@@ -55,7 +55,11 @@ impl ObjectWatch {
         // For the check of the name alone, which the collection's path does without.
         url::path(resource, &key, "", Name::Required)?;
         let mut collection = url::path(resource, &key, "", Name::Forbidden)?;
-        push_query(&mut collection, "fieldSelector", &format!("metadata.name={}", key.name));
+        push_query(
+            &mut collection,
+            "fieldSelector",
+            &format!("metadata.name={}", key.name),
+        );
         let (observed, _) = watch::channel(Observed::Unknown);
         Ok(Self {
             client,
@@ -77,7 +81,10 @@ impl ObjectWatch {
         loop {
             match self.steps.next() {
                 Step::Pause(pause) => tokio::time::sleep(pause).await,
-                Step::List { continue_token, limit } => self.list(&continue_token, limit).await,
+                Step::List {
+                    continue_token,
+                    limit,
+                } => self.list(&continue_token, limit).await,
                 Step::Watch { revision, timeout } => {
                     let end = self.watch(revision, timeout).await;
                     if let WatchEnd::Failed(error) = &end {
@@ -184,7 +191,10 @@ impl ObjectWatch {
 
     fn failed(&self, error: &str) {
         tracing::warn!(object = %self.key, error, "cannot look at an object, will try again");
-        if matches!(*self.observed.borrow(), Observed::Unknown | Observed::Unreachable(_)) {
+        if matches!(
+            *self.observed.borrow(),
+            Observed::Unknown | Observed::Unreachable(_)
+        ) {
             self.publish(Observed::Unreachable(error.to_owned()));
         }
     }

@@ -119,24 +119,17 @@ impl Folder {
         })
     }
 
-    /// The names of the files directly in it that end in `extension`, sorted.
+    /// The names of the files in a folder in it or below that end in `extension`, sorted.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
-    pub fn list(&self, extension: &str) -> Result<Vec<String>, FolderError> {
-        let list = || -> io::Result<Vec<String>> {
-            let mut names = Vec::new();
-            for entry in self.dir.entries()? {
-                let name = entry?.file_name();
-                if let Some(name) = name.to_str().filter(|name| name.ends_with(extension)) {
-                    names.push(name.to_owned());
-                }
-            }
-            names.sort();
-            Ok(names)
-        };
-        list().map_err(|source| FolderError::Open {
+    /// When that folder cannot be listed.
+    pub async fn list(&self, folder: &str, extension: &'static str) -> Result<Vec<String>, FolderError> {
+        let (dir, name) = (self.dir.try_clone(), folder.to_owned());
+        let listing = tokio::task::spawn_blocking(move || list(&dir?.open_dir(name)?, extension));
+        let listed = listing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        listed.map_err(|source| FolderError::Read {
             path: self.path.clone(),
+            file: folder.to_owned(),
             source,
         })
     }
@@ -206,6 +199,16 @@ fn matters(kind: EventKind) -> bool {
         | EventKind::Remove(_)
         | EventKind::Other => true,
     }
+}
+
+fn list(dir: &Dir, extension: &str) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in dir.entries()? {
+        let name = entry?.file_name();
+        names.extend(name.to_str().filter(|name| name.ends_with(extension)).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Nothing when it is too large.

@@ -15,9 +15,8 @@ use windlass_core::rate_limiter::{Backoff, BackoffConfig};
 use windlass_engine::engine::Engine;
 
 use crate::config::ModuleEntry;
-use crate::folder::Stamp;
 use crate::module::{Module, ModuleError};
-use crate::sources::{SourceError, Sources};
+use crate::sources::{Artifact, SourceError, Sources, Stamp};
 use crate::supervisor::Command;
 
 /// Sources that cannot be reached: 1 s to 1 min, doubling.
@@ -68,9 +67,13 @@ impl Workshop {
     /// # Errors
     /// See [`ModuleLoadError`].
     pub async fn load(&self, entry: &Arc<ModuleEntry>) -> Result<Module, ModuleLoadError> {
-        let artifact = self.sources.fetch(&entry.source).await?;
+        let artifact = self.sources.fetch(entry).await?;
+        Ok(self.build(entry, artifact).await?)
+    }
+
+    async fn build(&self, entry: &Arc<ModuleEntry>, artifact: Artifact) -> Result<Module, ModuleError> {
         let _place = self.places.acquire().await;
-        Ok(Module::load(&self.engine, entry, artifact).await?)
+        Module::load(&self.engine, entry, artifact).await
     }
 }
 
@@ -85,8 +88,12 @@ pub(crate) struct Loader {
 
 struct Loaded {
     entry: Arc<ModuleEntry>,
+    /// What the source had, unless it has to be asked again.
     stamp: Option<Stamp>,
+    /// Of the version that was passed on, unless another was refused since.
     digest: Option<String>,
+    /// Why the source could not be fetched last.
+    refusal: Option<String>,
 }
 
 impl Loader {
@@ -101,6 +108,7 @@ impl Loader {
                 entry: Arc::clone(&module.entry),
                 stamp: None,
                 digest: Some(module.guest.digest.clone()),
+                refusal: None,
             };
             tell(&commands, Command::Run(Arc::new(module)));
             loaded
@@ -123,10 +131,12 @@ impl Loader {
         &mut self,
         mut entries: watch::Receiver<Arc<ModuleEntry>>,
     ) -> Result<(), watch::error::RecvError> {
+        let mut changes;
         loop {
             let entry = Arc::clone(&entries.borrow_and_update());
-            // From before the fetch, so that no change is missed.
-            let mut changes = self.workshop.sources.changes(&entry.source);
+            // From before the fetch, so that no change is missed. The earlier ones are let
+            // go only now, so that what both follow stays followed.
+            changes = self.workshop.sources.changes(&entry);
             let again = tokio::select! {
                 again = self.bring(&entry) => again,
                 changed = entries.changed() => {
@@ -150,8 +160,7 @@ impl Loader {
 
     /// Loads what is not loaded yet. Returns when to try again by itself.
     async fn bring(&mut self, entry: &Arc<ModuleEntry>) -> Option<Duration> {
-        let same_entry = self.loaded.as_ref().is_some_and(|loaded| loaded.entry == *entry);
-        if !same_entry {
+        if self.loaded.as_ref().is_none_or(|loaded| loaded.entry != *entry) {
             // Nothing is loaded for this entry, nor for the one before if it comes back.
             self.loaded = None;
             self.apply_at_once(entry);
@@ -159,35 +168,66 @@ impl Loader {
         if !entry.enabled {
             return None;
         }
-        let stamp = self.workshop.sources.stamp(&entry.source);
-        if same_entry && stamp.is_some() && self.loaded.as_ref().is_some_and(|loaded| loaded.stamp == stamp) {
+        let known = self.loaded.as_ref().and_then(|loaded| loaded.stamp);
+        if known.is_some() && known == self.workshop.sources.look(entry).await {
             return None;
         }
-        let loading = self.workshop.load(entry).await;
-        let before = self.loaded.as_ref().filter(|_| same_entry);
-        let before = before.and_then(|loaded| loaded.digest.clone());
-        let (digest, again) = match loading {
+        match self.workshop.sources.fetch(entry).await {
+            Ok(artifact) => {
+                self.take(entry, artifact).await;
+                None
+            }
+            Err(error) => self.refuse(entry, &error),
+        }
+    }
+
+    /// Passes a component on, unless it is the one that was passed on last.
+    async fn take(&mut self, entry: &Arc<ModuleEntry>, artifact: Artifact) {
+        let stamp = artifact.stamp;
+        let digest = match self.workshop.build(entry, artifact).await {
             Ok(module) => {
                 let digest = module.guest.digest.clone();
-                if before.as_ref() != Some(&digest) {
+                if self.digest() != Some(&digest) {
                     tell(&self.commands, Command::Run(Arc::new(module)));
                 }
-                (Some(digest), None)
+                Some(digest)
             }
             Err(error) => {
-                let temporary = matches!(&error, ModuleLoadError::Source(source) if source.is_temporary());
                 let reason = error.to_string();
                 tell(&self.commands, Command::Reject { digest: None, reason });
                 // What serves stays loaded; the broken content is not tried again as it is.
-                (None, temporary.then(|| self.backoff.next_delay(Instant::now())))
+                None
             }
         };
         self.loaded = Some(Loaded {
             entry: Arc::clone(entry),
             stamp,
             digest,
+            refusal: None,
         });
-        again
+    }
+
+    /// Reports, once, why there is no component.
+    fn refuse(&mut self, entry: &Arc<ModuleEntry>, error: &SourceError) -> Option<Duration> {
+        let reason = error.to_string();
+        let before = self.loaded.as_ref().and_then(|loaded| loaded.refusal.as_ref());
+        if before == Some(&reason) {
+            tracing::debug!(controller = %entry.name, reason, "source still cannot be fetched");
+        } else {
+            let reason = reason.clone();
+            tell(&self.commands, Command::Reject { digest: None, reason });
+        }
+        self.loaded = Some(Loaded {
+            entry: Arc::clone(entry),
+            stamp: None,
+            digest: self.digest().cloned(),
+            refusal: Some(reason),
+        });
+        error.is_temporary().then(|| self.backoff.next_delay(Instant::now()))
+    }
+
+    fn digest(&self) -> Option<&String> {
+        self.loaded.as_ref()?.digest.as_ref()
     }
 
     /// What must not wait for a version to load.

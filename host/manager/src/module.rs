@@ -124,7 +124,7 @@ impl Module {
         check_digest(entry, &artifact)?;
         let limits = limits(entry);
         let config = Bytes::from(entry.config.to_string());
-        let Artifact { bytes, origin } = artifact;
+        let Artifact { bytes, origin, .. } = artifact;
         let guest = engine
             .load(&entry.name, bytes, config.clone(), &limits)
             .await

@@ -393,24 +393,20 @@ impl Client {
     }
 
     async fn manifest(&self, task: Task<'_>, digest: Digest) -> Result<Content, Error> {
-        self.content(task, digest, async || {
-            protocol::manifest(&self.remote, task.errand, digest).await
-        })
-        .await
+        let download = protocol::manifest(&self.remote, task.errand, digest);
+        self.content(task, digest, download).await
     }
 
     async fn blob(&self, task: Task<'_>, digest: Digest, size: u64) -> Result<Content, Error> {
-        self.content(task, digest, async || {
-            protocol::blob(&self.remote, task.errand, digest, size).await
-        })
-        .await
+        let download = protocol::blob(&self.remote, task.errand, digest, size);
+        self.content(task, digest, download).await
     }
 
     async fn content(
         &self,
         task: Task<'_>,
         digest: Digest,
-        download: impl AsyncFnOnce() -> Result<Bytes, RemoteError>,
+        download: impl Future<Output = Result<Bytes, RemoteError>>,
     ) -> Result<Content, Error> {
         if let Some(cache) = &self.cache
             && let Some(bytes) = cache.blob(digest).await
@@ -420,7 +416,7 @@ impl Client {
                 downloaded: false,
             });
         }
-        let bytes = download().await.map_err(|error| task.remote(error))?;
+        let bytes = download.await.map_err(|error| task.remote(error))?;
         if let Some(cache) = &self.cache {
             cache.keep_blob(digest, bytes.clone()).await;
         }

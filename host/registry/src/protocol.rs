@@ -150,7 +150,7 @@ pub(crate) async fn push_blob(
     }
     // A session that broke is not taken up again: both requests are repeated together.
     remote
-        .retrying(errand, async || upload(remote, errand, digest, content).await)
+        .retrying(errand, || upload(remote, errand, digest, content))
         .await?;
     Ok(digest)
 }

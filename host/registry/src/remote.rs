@@ -94,16 +94,18 @@ impl Remote {
 
     /// Sends a request, again where that may help.
     pub(crate) async fn send(&self, errand: Errand<'_>, call: &Call) -> Result<Answer, RemoteError> {
-        self.retrying(errand, async || self.send_once(errand, call).await)
-            .await
+        self.retrying(errand, || self.send_once(errand, call)).await
     }
 
     /// Does something again while it fails for a reason that may pass and there is time.
-    pub(crate) async fn retrying<T>(
+    pub(crate) async fn retrying<T, F>(
         &self,
         errand: Errand<'_>,
-        mut attempt: impl AsyncFnMut() -> Result<T, RemoteError>,
-    ) -> Result<T, RemoteError> {
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, RemoteError>
+    where
+        F: Future<Output = Result<T, RemoteError>>,
+    {
         let mut failures = 0;
         loop {
             let result = tokio::time::timeout_at(errand.deadline, attempt()).await;

@@ -151,8 +151,12 @@ impl ModuleEntry {
 
     /// Writes out the defaults that follow from other fields.
     #[must_use]
-    pub(super) fn with_defaults(mut self) -> Self {
+    pub(crate) fn with_defaults(mut self) -> Self {
         self.grant_declared = Some(self.grants_declared());
+        if self.source.directory.is_some() {
+            // The rest follows from the name, and each module of a directory has its own.
+            return self;
+        }
         self.field_manager = Some(self.field_manager().clone());
         if self.source.stock.is_none() && self.event_source.is_none() {
             self.event_source = Some(self.name.clone());
