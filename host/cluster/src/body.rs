@@ -46,7 +46,18 @@ struct Source {
 /// One operation of RFC 6902, as far as it says what it touches.
 #[derive(Deserialize)]
 struct Operation {
+    #[serde(default)]
+    op: String,
     path: String,
+    /// What a move takes away.
+    from: Option<String>,
+}
+
+impl Operation {
+    fn changed(&self) -> impl Iterator<Item = &String> {
+        let moved = self.from.iter().filter(|_| self.op == "move");
+        std::iter::once(&self.path).chain(moved)
+    }
 }
 
 /// Checks the body of a request, if it has one, and returns what to send in its place, if
@@ -63,7 +74,10 @@ pub(crate) fn check(request: &ApiRequest, event_source: &str) -> Result<Option<B
         ApiVerb::Update(bytes) => {
             let body = parse(bytes)?;
             check_object(request, &body, event_source)?;
-            Ok(body.claims_authors().then(|| without_authors(bytes)).flatten())
+            if !body.claims_authors() {
+                return Ok(None);
+            }
+            without_authors(bytes).map(Some)
         }
         ApiVerb::Create(body) | ApiVerb::Patch(PatchType::Merge | PatchType::StrategicMerge, body) => {
             let body = parse(body)?;
@@ -88,13 +102,16 @@ impl Body {
     }
 }
 
-fn without_authors(body: &[u8]) -> Option<Bytes> {
-    let mut object: Value = serde_json::from_slice(body).ok()?;
-    object
-        .get_mut("metadata")?
-        .as_object_mut()?
-        .remove("managedFields");
-    Some(object.to_string().into())
+/// Fails on what only a reader that builds the whole object minds, such as deep nesting.
+fn without_authors(body: &[u8]) -> Result<Bytes, ApiError> {
+    let mut object: Value = serde_json::from_slice(body).map_err(|error| {
+        refuse(format!(
+            "`metadata.managedFields` cannot be taken out of the body: {error}"
+        ))
+    })?;
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    metadata.and_then(|metadata| metadata.remove("managedFields"));
+    Ok(object.to_string().into())
 }
 
 fn check_object(request: &ApiRequest, body: &Body, event_source: &str) -> Result<(), ApiError> {
@@ -147,7 +164,7 @@ fn check_metadata(key: &ObjectKey, metadata: &Metadata) -> Result<(), ApiError> 
 fn check_operations(request: &ApiRequest, operations: &[u8]) -> Result<(), ApiError> {
     let operations: Vec<Operation> = serde_json::from_slice(operations)
         .map_err(|error| refuse(format!("the body is not a JSON patch: {error}")))?;
-    for Operation { path } in &operations {
+    for path in operations.iter().flat_map(Operation::changed) {
         let kept = ["/metadata/managedFields", "/metadata/name", "/metadata/namespace"];
         let is_kept = kept.iter().any(|kept| {
             path.strip_prefix(kept)
@@ -252,10 +269,18 @@ mod tests {
             Some(br#"{"metadata":{}}"#.as_slice()),
             "what was read may be written back"
         );
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        let hidden = format!(r#"{{"metadata":{{"managedFields":[{{}}]}},"spec":{deep}}}"#);
+        let refused = refusal("pods", "a", ApiVerb::Update(hidden.into()));
+        assert!(
+            refused.starts_with("`metadata.managedFields` cannot be taken out"),
+            "{refused}"
+        );
         for patch in [
             r#"[{"op":"add","path":"/metadata/managedFields/0","value":{}}]"#,
             r#"[{"op":"replace","path":"/metadata","value":{}}]"#,
             r#"[{"op":"replace","path":"","value":{}}]"#,
+            r#"[{"op":"move","from":"/metadata/managedFields/0","path":"/spec/x"}]"#,
         ] {
             assert!(
                 refusal("pods", "a", json_patch(patch)).ends_with("which the host keeps"),

@@ -17,6 +17,8 @@ pub mod client;
 pub mod credentials;
 mod crypto;
 pub mod digest;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod manifest;
 pub mod policy;
