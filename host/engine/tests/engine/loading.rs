@@ -68,6 +68,35 @@ fn replace(bytes: &[u8], from: &[u8; 6], to: &[u8; 6]) -> Vec<u8> {
     bytes
 }
 
+/// The smallest component that imports an instance of this name.
+fn importing(name: &str) -> Bytes {
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    // A type, which is an instance with nothing in it.
+    bytes.extend([7, 3, 1, 0x42, 0]);
+    let length = u8::try_from(name.len()).unwrap();
+    // An import of that type.
+    bytes.extend([10, length + 5, 1, 0, length]);
+    bytes.extend(name.as_bytes());
+    bytes.extend([5, 0]);
+    bytes.into()
+}
+
+#[tokio::test]
+async fn a_component_that_wants_files_or_the_environment_is_refused_by_name() {
+    for name in [
+        "wasi:filesystem/preopens@0.2.3",
+        "wasi:filesystem/types@0.2.3",
+        "wasi:cli/environment@0.2.3",
+        "wasi:sockets/tcp@0.2.3",
+        "windlass:controller/files@0.1.0",
+    ] {
+        assert_eq!(
+            refusal(importing(name), "").await,
+            format!("imports {name}, which Windlass does not provide")
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_component_without_a_handler_is_refused() {
     assert_eq!(
