@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::gate::{Write, WriteEffect};
 use windlass_core::key::{ObjectKey, Resource};
+use windlass_core::lease::tenure::Tenure;
 use windlass_core::permission::{Access, Grants};
 use windlass_core::seams::{
     ApiRequest, ApiVerb, DeleteOptions, ListOptions, ObjectWriter, PropagationPolicy, SyncId,
@@ -50,6 +51,8 @@ pub struct ModuleClientConfig {
     pub max_in_flight: usize,
     /// On whose behalf.
     pub impersonate: Option<Impersonation>,
+    /// As long as which calls may be sent; without one, always.
+    pub tenure: Option<Tenure>,
 }
 
 /// One call that was sent and has ended.
@@ -91,6 +94,7 @@ struct Inner {
     event_source: SmolStr,
     bucket: TokenBucket,
     in_flight: Semaphore,
+    tenure: Option<Tenure>,
     /// The user agent, and whom to impersonate.
     headers: HeaderMap,
     observer: Option<Arc<dyn CallObserver>>,
@@ -137,6 +141,7 @@ impl ModuleClient {
             event_source: config.event_source,
             bucket: TokenBucket::new(config.qps, config.burst),
             in_flight: Semaphore::new(config.max_in_flight.max(1)),
+            tenure: config.tenure,
             headers,
             observer,
         };
@@ -168,6 +173,11 @@ impl Inner {
         let asked = Instant::now();
         let _permit = self.in_flight.acquire().await;
         self.bucket.take().await;
+        // At the last moment: waiting may have taken longer than the tenure.
+        if self.tenure.as_ref().is_some_and(|tenure| !tenure.is_valid_now()) {
+            let message = "this replica does not lead the module any more";
+            return Err(ApiError::local(ApiErrorKind::Other, message));
+        }
         let shown = match &self.observer {
             Some(observer) if !request.subresource.is_empty() => {
                 observer.shown_revision(&request.resource, &request.key)

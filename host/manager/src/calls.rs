@@ -4,15 +4,18 @@
 //! A write whose guest traps in the meantime has still been sent. If it were dropped with
 //! the guest, the host would not know what it did, and the next sync of its key would act
 //! on a cache that does not show it: one pod too many. So writes run to their end in tasks
-//! of their own, and [`Calls::idle`] lets the supervisor wait for them.
+//! of their own, and [`Outstanding::settled`] lets the supervisor wait for them.
 
+use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use smol_str::SmolStr;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::seams::{ApiRequest, ApiVerb, ObjectWriter, SyncId};
 
@@ -22,36 +25,83 @@ pub trait CallTap: Send + Sync {
     fn called(&self, module: &str, request: &ApiRequest, answer: &Result<Bytes, ApiError>);
 }
 
+/// The writes of one module that have no answer yet, of all its instances.
+#[derive(Debug, Default)]
+pub struct Outstanding {
+    open: Mutex<Open>,
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    numbers: BTreeSet<u64>,
+}
+
+impl Outstanding {
+    /// Waits until every write that is outstanding now has its answer. Each gets it within
+    /// the client's time limit.
+    pub async fn settled(&self) {
+        let mark = self.open.lock().next;
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.open.lock().numbers.first().is_none_or(|first| *first >= mark) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn begin(self: &Arc<Self>) -> OneWrite {
+        let mut open = self.open.lock();
+        let number = open.next;
+        open.next += 1;
+        open.numbers.insert(number);
+        OneWrite {
+            number,
+            outstanding: Arc::clone(self),
+        }
+    }
+}
+
+/// Counts one write for as long as it lives, so that a panic cannot leave one behind.
+struct OneWrite {
+    number: u64,
+    outstanding: Arc<Outstanding>,
+}
+
+impl Drop for OneWrite {
+    fn drop(&mut self) {
+        self.outstanding.open.lock().numbers.remove(&self.number);
+        self.outstanding.ended.notify_waiters();
+    }
+}
+
 /// An [`ObjectWriter`] around another. Cheap to clone.
 #[derive(Clone)]
 pub struct Calls {
     module: SmolStr,
     writer: Arc<dyn ObjectWriter>,
     tap: Option<Arc<dyn CallTap>>,
-    /// Writes that have no answer yet.
-    outstanding: watch::Sender<usize>,
+    outstanding: Arc<Outstanding>,
 }
 
 impl Calls {
     /// Wraps a module's writer.
     #[must_use]
-    pub fn new(module: SmolStr, writer: Arc<dyn ObjectWriter>, tap: Option<Arc<dyn CallTap>>) -> Self {
+    pub fn new(
+        module: SmolStr,
+        writer: Arc<dyn ObjectWriter>,
+        tap: Option<Arc<dyn CallTap>>,
+        outstanding: Arc<Outstanding>,
+    ) -> Self {
         Self {
             module,
             writer,
             tap,
-            outstanding: watch::Sender::new(0),
+            outstanding,
         }
-    }
-
-    /// Waits until no write is outstanding. Each ends within the client's time limit.
-    pub async fn idle(&self) {
-        // An error would mean that the sender is gone, and it is right here.
-        let _ = self
-            .outstanding
-            .subscribe()
-            .wait_for(|outstanding| *outstanding == 0)
-            .await;
     }
 
     async fn finish(self, sync: SyncId, request: ApiRequest) -> Result<Bytes, ApiError> {
@@ -71,7 +121,7 @@ impl ObjectWriter for Calls {
             return calls.finish(sync, request).boxed();
         }
         async move {
-            let outstanding = Outstanding::begin(&calls.outstanding);
+            let outstanding = calls.outstanding.begin();
             let task = tokio::spawn(async move {
                 let answer = calls.finish(sync, request).await;
                 drop(outstanding);
@@ -85,21 +135,5 @@ impl ObjectWriter for Calls {
             })
         }
         .boxed()
-    }
-}
-
-/// Counts one write for as long as it lives, so that a panic cannot leave one behind.
-struct Outstanding(watch::Sender<usize>);
-
-impl Outstanding {
-    fn begin(counter: &watch::Sender<usize>) -> Self {
-        counter.send_modify(|outstanding| *outstanding += 1);
-        Self(counter.clone())
-    }
-}
-
-impl Drop for Outstanding {
-    fn drop(&mut self) {
-        self.0.send_modify(|outstanding| *outstanding -= 1);
     }
 }

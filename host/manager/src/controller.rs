@@ -5,11 +5,14 @@
 //! two of them share one controller, and the queue sees to it that no key is in both.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
+use tokio::sync::Notify;
 use windlass_core::gate::{Gate, Write};
 use windlass_core::key::ObjectKey;
 use windlass_core::outcome::{GuestFailure, SyncError};
@@ -19,6 +22,7 @@ use windlass_telemetry::api_calls::ApiCallRecorder;
 use windlass_telemetry::status::SyncResult;
 use windlass_telemetry::sync_recorder::{SyncEnd, SyncRecorder};
 
+use crate::calls::Outstanding;
 use crate::suspects::{SetAside, Suspects, Treatment};
 
 /// Counters of one controller, for status and summaries.
@@ -58,6 +62,9 @@ pub struct Controller {
     pub syncs: SyncRecorder,
     /// Its calls to the API server.
     pub calls: ApiCallRecorder,
+    /// Its writes that have no answer yet.
+    pub outstanding: Arc<Outstanding>,
+    sync_ended: Notify,
     in_flight: Mutex<HashMap<SyncId, InFlight>>,
     suspects: Mutex<Suspects>,
     next_sync: AtomicU64,
@@ -75,6 +82,8 @@ impl Controller {
             stats: ControllerStats::default(),
             syncs: SyncRecorder::default(),
             calls: ApiCallRecorder::default(),
+            outstanding: Arc::default(),
+            sync_ended: Notify::new(),
             in_flight: Mutex::new(HashMap::new()),
             suspects: Mutex::default(),
             next_sync: AtomicU64::new(1),
@@ -100,7 +109,23 @@ impl Controller {
     }
 
     pub(crate) fn end(&self, sync: SyncId) -> Option<ObjectKey> {
-        self.in_flight.lock().remove(&sync).map(|sync| sync.key)
+        let ended = self.in_flight.lock().remove(&sync).map(|sync| sync.key);
+        self.sync_ended.notify_waiters();
+        ended
+    }
+
+    /// Waits until no sync is running of a key that `holds` is true of, and no write of
+    /// such a sync is outstanding.
+    pub(crate) async fn finished(&self, holds: impl Fn(&ObjectKey) -> bool) {
+        loop {
+            let mut ended = pin!(self.sync_ended.notified());
+            ended.as_mut().enable();
+            if !self.in_flight.lock().values().any(|sync| holds(&sync.key)) {
+                break;
+            }
+            ended.await;
+        }
+        self.outstanding.settled().await;
     }
 
     /// Puts every key that a run left unfinished back, so that another one syncs it. For
@@ -110,6 +135,7 @@ impl Controller {
             self.queue.add(key.clone());
             self.queue.done(&key);
         }
+        self.sync_ended.notify_waiters();
     }
 
     fn unfinished(&self, run: RunId) -> Vec<ObjectKey> {

@@ -30,6 +30,7 @@ use crate::calls::CallTap;
 use crate::config::ModuleEntry;
 use crate::controller::Controller;
 use crate::loader::{Loader, Workshop};
+use crate::mandate::{Mandate, Replicas};
 use crate::module::Module;
 use crate::supervisor::{Command, ModuleState, ModuleStatus, Supervisor};
 
@@ -119,6 +120,8 @@ pub struct HostOptions {
     pub grace: Duration,
     /// Told of every call of every module.
     pub tap: Option<Arc<dyn CallTap>>,
+    /// How modules are shared with other replicas, if there may be any.
+    pub replicas: Option<Replicas>,
 }
 
 /// A running host. Dropping it aborts everything; [`Host::stop`] ends it in order.
@@ -126,6 +129,7 @@ pub struct Host {
     surroundings: Surroundings,
     workshop: Workshop,
     grace: Duration,
+    replicas: Option<Replicas>,
     modules: BTreeMap<SmolStr, Hosted>,
     roster: Roster,
     /// Modules that were removed and drain.
@@ -167,6 +171,7 @@ impl Host {
             },
             workshop: options.workshop,
             grace: options.grace,
+            replicas: options.replicas,
             modules: BTreeMap::new(),
             roster: Roster::default(),
             leaving: Vec::new(),
@@ -191,7 +196,7 @@ impl Host {
         let removed: Vec<SmolStr> = self
             .modules
             .keys()
-            .filter(|name| !wanted.contains_key(*name))
+            .filter(|name| !wanted.get(*name).is_some_and(|entry| self.can_become(name, entry)))
             .cloned()
             .collect();
         for name in removed {
@@ -219,6 +224,12 @@ impl Host {
         self.roster.0.store(Arc::new(self.modules()));
     }
 
+    /// Whether a module can go on under another entry. Its part among the replicas is for life.
+    fn can_become(&self, name: &str, entry: &ModuleEntry) -> bool {
+        let present = self.modules.get(name).map(|hosted| hosted.entry.borrow().leadership.mode);
+        present == Some(entry.leadership.mode)
+    }
+
     fn remove(&mut self, name: &str) {
         if let Some(hosted) = self.modules.remove(name) {
             tracing::info!(controller = %name, "module removed");
@@ -244,7 +255,14 @@ impl Host {
     fn add(&mut self, entry: Arc<ModuleEntry>, ready: Option<Module>, after: Option<CancellationToken>) {
         let name = entry.name.clone();
         let controller = Arc::new(Controller::new(name.clone(), Workqueue::default()));
-        let supervisor = Supervisor::new(Arc::clone(&controller), self.surroundings.clone(), self.grace);
+        let mode = entry.leadership.mode;
+        let mandate = Mandate::of(&name, mode, self.replicas.as_ref());
+        let supervisor = Supervisor::new(
+            Arc::clone(&controller),
+            self.surroundings.clone(),
+            mandate,
+            self.grace,
+        );
         let (commands, told) = mpsc::unbounded_channel();
         let handle = ModuleHandle {
             name: name.clone(),
@@ -295,6 +313,16 @@ impl Host {
             let running = |status: &ModuleStatus| status.state == ModuleState::Running;
             // An error means that the supervisor has ended, and with it the wait.
             let _ = module.status.wait_for(running).await;
+        }
+    }
+
+    /// Waits until every module has got past its first start: serves, has failed or is not
+    /// meant to run here.
+    pub async fn wait_until_settled(&self) {
+        for mut module in self.modules() {
+            let settled = |status: &ModuleStatus| status.state != ModuleState::Starting;
+            // An error means that the supervisor has ended, and with it the wait.
+            let _ = module.status.wait_for(settled).await;
         }
     }
 

@@ -5,7 +5,9 @@
 //! - [`loader`] brings a module from its entry to a loaded guest, each time one changes;
 //! - [`permissions`] is what guests need, held against what they get, and [`rbac`] what
 //!   that needs at the API server;
+//! - [`access`] asks an API server whether it allows that;
 //! - [`module`] is a loaded guest with its grants and budgets;
+//! - [`mandate`] says whether a module may act in this replica, and for which keys;
 //! - [`supervisor`] keeps one module at work and replaces its versions;
 //! - [`run`] is the loop between one guest instance, its caches and its queue;
 //! - [`controller`] is what outlives the instances, [`suspects`] the keys that end them;
@@ -13,6 +15,7 @@
 //! - [`status`] shows them;
 //! - [`host`] starts, changes and stops all of them, in order.
 
+pub mod access;
 pub mod calls;
 pub mod config;
 pub mod config_file;
@@ -21,6 +24,7 @@ mod events;
 pub mod folder;
 pub mod host;
 pub mod loader;
+pub mod mandate;
 pub mod module;
 pub mod permissions;
 pub mod rbac;

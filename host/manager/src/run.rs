@@ -34,6 +34,7 @@ use windlass_telemetry::status::SyncResult;
 use windlass_telemetry::sync_recorder::SyncEnd;
 
 use crate::controller::{Controller, RunId};
+use crate::mandate::Authority;
 use crate::suspects::Treatment;
 
 /// Priority of keys from initial lists and resyncs: after live changes.
@@ -103,6 +104,8 @@ pub struct Engagement<'a> {
     pub manifest: &'a Manifest,
     /// What it reads.
     pub caches: &'a Caches,
+    /// Which keys it may sync.
+    pub authority: &'a Authority,
     /// Syncs in flight.
     pub workers: usize,
     /// Limits in time.
@@ -373,9 +376,17 @@ impl<'a> Run<'a> {
     }
 
     fn send(&mut self, sync: SyncId) {
-        let Some(key) = self.job.controller.key_of(sync) else {
+        let controller = self.job.controller;
+        let Some(key) = controller.key_of(sync) else {
             return;
         };
+        if !self.job.authority.owns(&key) {
+            // Another replica syncs it; should it come back, so does the whole content.
+            controller.end(sync);
+            controller.queue.forget(&key);
+            controller.queue.done(&key);
+            return;
+        }
         let since = Instant::now();
         let syncing = self.job.guest.sync(sync, key);
         self.syncs.push(Box::pin(async move {

@@ -126,6 +126,10 @@ fn state(status: &ModuleStatus) -> ShownState {
             (ModulePhase::BackOff, Some(reason))
         }
         ModuleState::Failed { reason } => (ModulePhase::Failed, Some(reason.clone())),
+        ModuleState::Standby { holder } => {
+            let reason = holder.as_ref().map(|holder| format!("{holder} leads"));
+            (ModulePhase::Standby, reason)
+        }
         ModuleState::Disabled => (ModulePhase::Disabled, None),
         ModuleState::Stopped => (ModulePhase::Stopped, None),
     };

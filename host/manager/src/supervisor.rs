@@ -15,6 +15,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use futures::future::BoxFuture;
+use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -22,9 +24,11 @@ use windlass_cluster::subscription::Subscription;
 use windlass_core::outcome::GuestFailure;
 use windlass_core::permission::Grants;
 use windlass_core::rate_limiter::{Backoff, BackoffConfig};
+use windlass_core::shard::Share;
 
 use crate::controller::Controller;
 use crate::host::Surroundings;
+use crate::mandate::{Authority, Mandate, Standing};
 use crate::module::Module;
 use crate::permissions;
 use crate::run::{LoopEnd, Orders};
@@ -49,6 +53,11 @@ pub enum ModuleState {
         /// Why.
         reason: String,
     },
+    /// Ready to run, while another replica does.
+    Standby {
+        /// Which, as far as is known.
+        holder: Option<SmolStr>,
+    },
     /// Its configuration says that it does not run.
     Disabled,
     /// Told to stop, and stopped.
@@ -64,6 +73,7 @@ impl ModuleState {
             Self::Running => "Running",
             Self::BackOff { .. } => "BackOff",
             Self::Failed { .. } => "Failed",
+            Self::Standby { .. } => "Standby",
             Self::Disabled => "Disabled",
             Self::Stopped => "Stopped",
         }
@@ -128,6 +138,15 @@ pub(crate) struct Supervisor {
     surroundings: Surroundings,
     grace: Duration,
     status: watch::Sender<ModuleStatus>,
+    mandate: Mandate,
+    /// What the instances act on; nothing while they must not.
+    authority: Option<Authority>,
+    /// The share that was last acted on.
+    share: Option<Share>,
+    /// Ends when nothing is synced any more that a share took away.
+    releasing: Option<BoxFuture<'static, Share>>,
+    /// The version that the configuration asks for.
+    wanted: Option<Arc<Module>>,
     serving: Option<Slot>,
     candidate: Option<Slot>,
     retiring: JoinSet<()>,
@@ -146,11 +165,18 @@ enum Event {
     ServingEnded(Ended),
     CandidateReady,
     CandidateEnded(Ended),
+    Mandate,
+    Released(Share),
     Retry,
 }
 
 impl Supervisor {
-    pub(crate) fn new(controller: Arc<Controller>, surroundings: Surroundings, grace: Duration) -> Self {
+    pub(crate) fn new(
+        controller: Arc<Controller>,
+        surroundings: Surroundings,
+        mandate: Mandate,
+        grace: Duration,
+    ) -> Self {
         let (status, _) = watch::channel(ModuleStatus {
             state: ModuleState::Starting,
             since: SystemTime::now(),
@@ -164,6 +190,11 @@ impl Supervisor {
             surroundings,
             grace,
             status,
+            mandate,
+            authority: None,
+            share: None,
+            releasing: None,
+            wanted: None,
             serving: None,
             candidate: None,
             retiring: JoinSet::new(),
@@ -186,6 +217,7 @@ impl Supervisor {
         mut commands: mpsc::UnboundedReceiver<Command>,
         stop: CancellationToken,
     ) {
+        self.review().await;
         loop {
             match self.next(&mut commands, &stop).await {
                 Event::Stop => break,
@@ -193,6 +225,11 @@ impl Supervisor {
                 Event::ServingEnded(ended) => self.serving_failed(ended),
                 Event::CandidateReady => self.swap().await,
                 Event::CandidateEnded(ended) => self.candidate_failed(ended),
+                Event::Mandate => self.review().await,
+                Event::Released(share) => {
+                    self.releasing = None;
+                    self.mandate.drained(&share);
+                }
                 Event::Retry => self.retry(),
             }
         }
@@ -211,12 +248,16 @@ impl Supervisor {
             serving,
             candidate,
             retry,
+            mandate,
+            releasing,
             ..
         } = self;
         let retry_at = retry.as_ref().map(|(at, _)| *at);
         tokio::select! {
             biased;
             () = stop.cancelled() => Event::Stop,
+            () = mandate.changed() => Event::Mandate,
+            share = released(releasing) => Event::Released(share),
             ended = end_of(serving) => Event::ServingEnded(ended),
             event = progress_of(candidate) => event,
             command = commands.recv() => command.map_or(Event::Stop, Event::Command),
@@ -226,7 +267,14 @@ impl Supervisor {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Run(module) => self.prepare(module).await,
+            Command::Run(module) => {
+                self.wanted = Some(Arc::clone(&module));
+                if self.authority.is_some() {
+                    self.prepare(module).await;
+                } else {
+                    self.review().await;
+                }
+            }
             Command::Reject { digest, reason } => self.reject(digest, reason),
             Command::Restrict { grants, declared } => self.restrict(&grants, declared),
             Command::Restart => {
@@ -236,8 +284,8 @@ impl Supervisor {
             }
             Command::Disable => {
                 self.stand_down().await;
+                self.wanted = None;
                 self.last_good = None;
-                self.retry = None;
                 self.enter(ModuleState::Disabled);
             }
         }
@@ -254,7 +302,11 @@ impl Supervisor {
     }
 
     fn start(&mut self, module: Arc<Module>) {
-        let version = match Version::new(module, Arc::clone(&self.controller), &self.surroundings) {
+        let Some(authority) = self.authority.clone() else {
+            return;
+        };
+        let controller = Arc::clone(&self.controller);
+        let version = match Version::new(module, controller, &self.surroundings, authority) {
             Ok(version) => Arc::new(version),
             Err(error) => return self.reject(None, error.to_string()),
         };
@@ -424,8 +476,69 @@ impl Supervisor {
         }
     }
 
+    /// Does what the mandate asks for now.
+    async fn review(&mut self) {
+        match self.mandate.standing() {
+            Standing::Acting(authority) => {
+                let continues = self.authority.as_ref().is_some_and(|held| held.continues(&authority));
+                if !continues {
+                    self.abandon();
+                    self.authority = Some(authority);
+                    if let Some(module) = self.wanted.clone().or_else(|| self.last_good.clone()) {
+                        self.prepare(module).await;
+                    }
+                }
+                self.review_share(continues);
+            }
+            Standing::Standby { holder } => {
+                self.abandon();
+                self.authority = None;
+                self.review_share(false);
+                if self.wanted.is_some() {
+                    self.enter(ModuleState::Standby { holder });
+                }
+            }
+            Standing::HandingOver => {
+                self.stand_down().await;
+                self.authority = None;
+                self.mandate.step_down();
+                self.enter(ModuleState::Standby { holder: None });
+            }
+        }
+    }
+
+    /// Lets go of the keys that a new share took away, and has those that came synced.
+    fn review_share(&mut self, continues: bool) {
+        let Some(share) = self.mandate.share() else {
+            return;
+        };
+        let before = self.share.replace(share.clone()).unwrap_or_default();
+        let (controller, kept) = (Arc::clone(&self.controller), share.clone());
+        self.releasing = Some(Box::pin(async move {
+            controller.finished(|key| !kept.assigns(key)).await;
+            kept
+        }));
+        let gained = !share.slots().is_subset(before.slots());
+        if continues && gained && self.candidate.is_none() {
+            if let Some(serving) = &self.serving {
+                // A new instance syncs every key of the whole content.
+                let module = Arc::clone(&serving.version.module);
+                self.start(module);
+            }
+        }
+    }
+
+    /// Ends whatever runs at once: it must not act any more.
+    fn abandon(&mut self) {
+        self.retry = None;
+        for slot in [self.candidate.take(), self.serving.take()].into_iter().flatten() {
+            self.retiring.spawn(slot.end());
+        }
+    }
+
     /// Ends whatever runs, in order.
     async fn stand_down(&mut self) {
+        self.retry = None;
         if let Some(candidate) = self.candidate.take() {
             candidate.end().await;
         }
@@ -478,6 +591,13 @@ fn joined(ended: Result<Ended, tokio::task::JoinError>) -> Ended {
         end: LoopEnd::Failed(GuestFailure::Instantiation(format!("its task ended: {error}"))),
         subscription: None,
     })
+}
+
+async fn released(releasing: &mut Option<BoxFuture<'static, Share>>) -> Share {
+    match releasing {
+        Some(releasing) => releasing.await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn until(at: Option<tokio::time::Instant>) {

@@ -16,13 +16,13 @@ use windlass_core::outcome::GuestFailure;
 use windlass_core::permission::Grants;
 use windlass_core::seams::{DeltaBatch, EventSink, Services, SyncId};
 use windlass_engine::ambient::SystemAmbient;
-
 use windlass_telemetry::api_calls::ApiCall;
 
 use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::events::PermittedEvents;
 use crate::host::Surroundings;
+use crate::mandate::Authority;
 use crate::module::Module;
 use crate::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
 
@@ -33,6 +33,7 @@ pub(crate) struct Version {
     surroundings: Surroundings,
     client: ModuleClient,
     calls: Calls,
+    authority: Authority,
     events: Arc<dyn EventSink>,
     writes: Arc<Writes>,
 }
@@ -49,6 +50,7 @@ impl Version {
         module: Arc<Module>,
         controller: Arc<Controller>,
         surroundings: &Surroundings,
+        authority: Authority,
     ) -> Result<Self, ModuleClientError> {
         let writes = Arc::new(Writes {
             controller: Arc::clone(&controller),
@@ -63,6 +65,7 @@ impl Version {
             burst: module.api_burst,
             max_in_flight: module.api_in_flight,
             impersonate: module.impersonate.clone(),
+            tenure: authority.tenure().cloned(),
         };
         let observer: Arc<dyn CallObserver> = writes.clone();
         let client = ModuleClient::new(surroundings.client.clone(), config, Some(observer))?;
@@ -70,6 +73,7 @@ impl Version {
             module.name.clone(),
             Arc::new(client.clone()),
             surroundings.tap.clone(),
+            Arc::clone(&controller.outstanding),
         );
         Ok(Self {
             events: Arc::new(PermittedEvents {
@@ -81,6 +85,7 @@ impl Version {
             controller,
             client,
             calls,
+            authority,
             writes,
         })
     }
@@ -126,7 +131,7 @@ impl Version {
             () = kill.cancelled() => LoopEnd::Failed(GuestFailure::Stopped),
         };
         // In this order: an answer that comes late belongs to a key that is still in flight.
-        self.calls.idle().await;
+        self.controller.outstanding.settled().await;
         if let LoopEnd::Failed(failure) = &end {
             self.controller.blame(id, failure);
         }
@@ -172,6 +177,7 @@ impl Version {
             guest: &guest,
             manifest: &self.module.guest.manifest,
             caches: &caches,
+            authority: &self.authority,
             workers: self.module.workers,
             timing: Timing {
                 start_timeout: self.module.start_timeout(),

@@ -17,6 +17,7 @@ use windlass_core::outcome::{GuestFailure, Outcome, SyncError};
 use windlass_core::seams::{Delta, DeltaBatch, DeltaKind, Guest, ObjectReader, ReadError, SyncId};
 use windlass_core::workqueue::Workqueue;
 use windlass_manager::controller::Controller;
+use windlass_manager::mandate::Authority;
 use windlass_manager::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
 
 type SyncResult = Result<Result<Outcome, SyncError>, GuestFailure>;
@@ -224,6 +225,7 @@ impl Rig {
                     guest: &guest,
                     manifest: &manifest,
                     caches: &caches,
+                    authority: &Authority::default(),
                     workers: 4,
                     timing,
                 };

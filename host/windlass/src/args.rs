@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use windlass_registry::reference::Reference;
 use windlass_manager::rbac::HostAccount;
 
 /// A Kubernetes controller manager whose controllers are WebAssembly components.
@@ -43,6 +44,17 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Print the least RBAC objects that a configuration needs, as YAML.
     Rbac(RbacArgs),
+    /// Push a guest to an OCI registry, and sign it.
+    ///
+    /// The file must be a component of this host's contract; one of another version of the
+    /// contract is pushed with a warning. Credentials are Docker's: $DOCKER_CONFIG/config.json
+    /// or ~/.docker/config.json, with its helpers; `docker login` and its like write them.
+    Push(PushArgs),
+    /// Pull a guest from an OCI registry into a file, and check who signed it.
+    ///
+    /// Credentials are Docker's, as for `windlass push`. While the registry is out of reach,
+    /// what a tag pointed to last is taken from the cache, and the output says so.
+    Pull(PullArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -185,6 +197,10 @@ pub(crate) struct RunArgs {
     /// Context of the kubeconfig; default its current one.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
+    /// Start nothing: load every module, hold it against its grants, and ask the API server
+    /// whether the host may do what it would do. Fails if anything would.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) host: HostArgs,
 }
@@ -245,6 +261,70 @@ pub(crate) struct RbacArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// The component.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where to: `registry/repository:tag`.
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: Reference,
+    /// Private key to sign with, as cosign verifies it: a PEM file with an ECDSA P-256 or
+    /// Ed25519 key in unencrypted PKCS #8.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
+    /// Annotation of the manifest; the guest's version is one by itself, as
+    /// org.opencontainers.image.version.
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = annotation)]
+    pub(crate) annotations: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PullArgs {
+    /// Where from: `registry/repository:tag`, or `registry/repository@sha256:…`.
+    #[arg(value_name = "REFERENCE")]
+    pub(crate) reference: Reference,
+    /// File to write, `-` for standard output; default the last part of the repository with
+    /// `.wasm`.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) verify: VerifyArgs,
+    #[command(flatten)]
+    pub(crate) registry: RegistryArgs,
+}
+
+/// How a command talks to a registry.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// Speak to the registry without TLS. Credentials are then sent in the clear.
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+}
+
+/// Who must have signed: the holder of a key, or an identity.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Public key that it must be signed with, a PEM file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["verify_identity", "verify_identity_matches"])]
+    pub(crate) verify_key: Option<PathBuf>,
+    /// Identity that must have signed it keylessly: an e-mail address or the URI of a workflow.
+    #[arg(long, value_name = "IDENTITY", requires_all = ["verify_issuer", "trusted_root"])]
+    pub(crate) verify_identity: Option<String>,
+    /// Regular expression that the whole identity matches, in place of the identity.
+    #[arg(long, value_name = "REGEX", requires_all = ["verify_issuer", "trusted_root"], conflicts_with = "verify_identity")]
+    pub(crate) verify_identity_matches: Option<String>,
+    /// URL of the OpenID provider that vouches for the identity.
+    #[arg(long, value_name = "URL")]
+    pub(crate) verify_issuer: Option<String>,
+    /// `trusted_root.json` with the authorities and logs of sigstore, as `cosign trusted-root
+    /// create` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_root: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell.
     pub(crate) shell: clap_complete::Shell,
@@ -257,6 +337,13 @@ fn service_account(text: &str) -> Result<HostAccount, String> {
             name: name.into(),
         }),
         _ => Err("write namespace and name, such as kube-system:windlass".to_owned()),
+    }
+}
+
+fn annotation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, such as org.opencontainers.image.source=https://example.com".to_owned()),
     }
 }
 

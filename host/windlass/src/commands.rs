@@ -2,7 +2,10 @@
 
 mod config;
 mod demo;
+mod dry_run;
 mod inspect;
+mod pull;
+mod push;
 mod rbac;
 mod run;
 mod status;
@@ -26,6 +29,8 @@ impl Command {
             | Self::Inspect(_)
             | Self::Config(_)
             | Self::Rbac(_)
+            | Self::Push(_)
+            | Self::Pull(_)
             | Self::Completions(_) => "warn",
         }
     }
@@ -42,6 +47,8 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),
         Command::Config(command) => runtime()?.block_on(config::config(command)),
         Command::Rbac(args) => runtime()?.block_on(rbac::rbac(args)),
+        Command::Push(args) => runtime()?.block_on(push::push(args)),
+        Command::Pull(args) => runtime()?.block_on(pull::pull(args)),
         Command::Completions(args) => {
             clap_complete::generate(
                 args.shell,

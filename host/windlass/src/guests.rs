@@ -13,20 +13,24 @@ use cap_std::fs::{Dir, DirBuilder};
 use windlass_engine::engine::{Engine, EngineConfig};
 use windlass_manager::calls::CallTap;
 use windlass_manager::config::{HostConfiguration, ModuleEntry};
-use windlass_manager::config_file::ConfigFile;
 use windlass_manager::host::{Host, HostOptions, Platform};
 use windlass_manager::loader::Workshop;
+use windlass_manager::mandate::Replicas;
 use windlass_manager::module::Module;
 use windlass_manager::sources::Sources;
 use windlass_manager::status::HostView;
+use windlass_registry::cache::Cache;
 use windlass_telemetry::server::{self, ServerConfig, ServerHandle};
 
 use crate::args::HostArgs;
+use crate::configuration::Followed;
 use crate::signals::Hangups;
 use crate::stock;
 
 /// How long loading may take before the user is told what takes so long.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+/// How much of what was pulled is kept.
+const REGISTRY_CACHE_BYTES: u64 = 1 << 30;
 
 /// Modules that are loaded and wait for a cluster.
 pub(crate) struct Setup {
@@ -36,12 +40,6 @@ pub(crate) struct Setup {
     status_address: Option<SocketAddr>,
     identity: String,
     followed: Option<Followed>,
-}
-
-/// The configuration that a host follows.
-struct Followed {
-    file: ConfigFile,
-    applied: HostConfiguration,
 }
 
 /// A host, what shows it, and the configuration that it follows.
@@ -55,19 +53,22 @@ pub(crate) struct Hosting {
 impl Setup {
     /// The modules of a configuration file.
     pub(crate) async fn configured(args: &HostArgs, file: &Path) -> anyhow::Result<Self> {
-        let file = ConfigFile::open(file)?;
-        let applied = file.read().await?;
-        let workshop = workshop(args.cache_dir.as_deref(), Some(&file))?;
-        let enabled = applied.modules.iter().filter(|entry| entry.enabled);
-        let entries = enabled.cloned().map(Arc::new).collect();
-        let modules = load(&workshop, entries).await?;
+        let followed = Followed::open(file).await?;
+        let workshop = workshop(args.cache_dir.as_deref(), Some(&followed))?;
+        // What is here is right from the start or an error. Registries and clusters may
+        // not answer yet, and one file of many must not keep the others from starting.
+        let here = |entry: &&ModuleEntry| {
+            entry.enabled && (entry.source.stock.is_some() || entry.source.file.is_some())
+        };
+        let entries = followed.configuration().modules.iter().filter(here);
+        let modules = load(&workshop, entries.cloned().map(Arc::new).collect()).await?;
         Ok(Self {
             workshop,
             modules,
             grace: args.shutdown_grace,
             status_address: args.status_address.0,
             identity: identity(),
-            followed: Some(Followed { file, applied }),
+            followed: Some(followed),
         })
     }
 
@@ -103,21 +104,29 @@ impl Setup {
         })
     }
 
+    /// What the configuration file says, if there is one.
+    pub(crate) fn configuration(&self) -> Option<&HostConfiguration> {
+        self.followed.as_ref().map(Followed::configuration)
+    }
+
     /// Starts them, and what shows them.
     pub(crate) async fn start(
         self,
         platform: &Platform,
         tap: Option<Arc<dyn CallTap>>,
+        replicas: Option<Replicas>,
     ) -> anyhow::Result<Hosting> {
         let options = HostOptions {
             workshop: self.workshop.clone(),
             grace: self.grace,
             tap,
+            replicas,
         };
+        self.workshop.sources.attach(platform.client.clone());
         let mut host = Host::start(platform, options, self.modules);
         if let Some(followed) = &self.followed {
-            // Those that are disabled, too.
-            host.apply(followed.applied.modules.clone());
+            // Those that are disabled or not loaded yet, too.
+            host.apply(followed.modules().to_vec());
         }
         let status = match self.status_address {
             Some(address) => {
@@ -154,7 +163,7 @@ impl Hosting {
     /// Follows the configuration file; a hangup signal has everything looked at again.
     /// Never ends. What is wrong is logged, and the last good configuration goes on.
     pub(crate) async fn follow(&mut self, hangups: &mut Hangups) {
-        let mut changes = self.followed.as_ref().map(|followed| followed.file.changes());
+        let mut changes = self.followed.as_ref().map(|followed| followed.changes());
         loop {
             let changed = async {
                 let told = match &mut changes {
@@ -180,16 +189,10 @@ impl Hosting {
         let Some(followed) = &mut self.followed else {
             return;
         };
-        match followed.file.read().await {
-            Ok(configuration) if configuration == followed.applied => {}
-            Ok(configuration) => {
-                tracing::info!(modules = configuration.modules.len(), "configuration changed");
-                self.host.apply(configuration.modules.clone());
-                followed.applied = configuration;
-            }
-            Err(error) => {
-                tracing::error!(%error, "configuration rejected, the last good one goes on");
-            }
+        if followed.look_again().await {
+            tracing::info!(modules = followed.modules().len(), "configuration changed");
+            self.workshop.sources.configure(followed.configuration());
+            self.host.apply(followed.modules().to_vec());
         }
     }
 }
@@ -204,22 +207,38 @@ pub(crate) fn identity() -> String {
     }
 }
 
-/// The enabled modules of a configuration, whose files lie beside `file`, for a look at them.
+/// The enabled modules of a configuration file, for a look at them; without one, of
+/// `configuration`.
 pub(crate) async fn load_entries(
     cache_dir: Option<&Path>,
     file: Option<&Path>,
     configuration: &HostConfiguration,
 ) -> anyhow::Result<Vec<Module>> {
-    let file = file.map(ConfigFile::open).transpose()?;
-    let workshop = workshop(cache_dir, file.as_ref())?;
-    let enabled = configuration.modules.iter().filter(|entry| entry.enabled);
+    let followed = match file {
+        Some(file) => Some(Followed::open(file).await?),
+        None => None,
+    };
+    let workshop = workshop(cache_dir, followed.as_ref())?;
+    let entries = followed.as_ref().map_or(&*configuration.modules, Followed::modules);
+    let enabled = entries.iter().filter(|entry| entry.enabled);
     load(&workshop, enabled.cloned().map(Arc::new).collect()).await
 }
 
-fn workshop(cache_dir: Option<&Path>, file: Option<&ConfigFile>) -> anyhow::Result<Workshop> {
+/// What loads modules, those of a configuration if one is given.
+pub(crate) fn workshop(cache_dir: Option<&Path>, followed: Option<&Followed>) -> anyhow::Result<Workshop> {
+    let configuration = followed.map(Followed::configuration);
+    let configured = configuration.and_then(|configuration| configuration.cache_dir.as_deref());
+    let cache_dir = cache_dir.or(configured.map(Path::new));
     let engine = engine(cache_dir)?;
-    let folder = file.map(ConfigFile::folder);
-    let sources = Sources::new(stock::bytes, stock::names().collect(), folder);
+    let folder = followed.map(Followed::folder);
+    let mut sources = Sources::new(stock::bytes, stock::names().collect(), folder)
+        .with_docker_folder(docker_folder());
+    if let Some(cache) = registry_cache(cache_dir)? {
+        sources = sources.with_registry_cache(cache);
+    }
+    if let Some(configuration) = configuration {
+        sources.configure(configuration);
+    }
     Ok(Workshop::new(engine, Arc::new(sources)))
 }
 
@@ -242,31 +261,50 @@ async fn load(workshop: &Workshop, entries: Vec<Arc<ModuleEntry>>) -> anyhow::Re
 
 /// An engine that keeps compiled code in `cache_dir`, or in the user's cache folder.
 pub(crate) fn engine(cache_dir: Option<&Path>) -> anyhow::Result<Engine> {
-    let folder = cache_dir.map(Path::to_owned).or_else(default_cache_dir);
-    let cache_dir = match &folder {
-        Some(folder) => Some(open_private(folder).with_context(|| {
-            format!(
-                "cannot use the cache folder {}; name another with --cache-dir",
-                folder.display()
-            )
-        })?),
-        None => None,
-    };
+    let cache_dir = cache_folder(cache_dir).map(|folder| open_cache(&folder)).transpose()?;
     Ok(Engine::new(EngineConfig {
         cache_dir,
         ..EngineConfig::default()
     })?)
 }
 
-fn default_cache_dir() -> Option<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
+/// What was pulled is kept in a folder of the same.
+pub(crate) fn registry_cache(cache_dir: Option<&Path>) -> anyhow::Result<Option<Cache>> {
+    let Some(folder) = cache_folder(cache_dir).map(|folder| folder.join("registry")) else {
+        return Ok(None);
     };
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("windlass"))
+    let cache = Cache::open(open_cache(&folder)?, REGISTRY_CACHE_BYTES);
+    Ok(Some(cache.with_context(|| format!("cannot use the cache folder {}", folder.display()))?))
+}
+
+fn cache_folder(cache_dir: Option<&Path>) -> Option<PathBuf> {
+    let users = || {
+        set("XDG_CACHE_HOME")
+            .or_else(|| set("HOME").map(|home| home.join(".cache")))
+            .map(|cache| cache.join("windlass"))
+    };
+    cache_dir.map(Path::to_owned).or_else(users)
+}
+
+/// Where Docker keeps its configuration.
+pub(crate) fn docker_folder() -> Option<PathBuf> {
+    set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")))
+}
+
+/// A path in an environment variable.
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+fn open_cache(folder: &Path) -> anyhow::Result<Dir> {
+    open_private(folder).with_context(|| {
+        format!(
+            "cannot use the cache folder {}; name another with --cache-dir",
+            folder.display()
+        )
+    })
 }
 
 /// Opens a folder, creating it for its owner alone: what is found in it runs as native code.

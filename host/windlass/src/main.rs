@@ -3,9 +3,12 @@
 
 mod args;
 mod commands;
+mod configuration;
 mod embedded;
 mod guests;
 mod logging;
+mod replicas;
+mod registry;
 mod signals;
 mod stock;
 

@@ -74,6 +74,7 @@ impl InProcess {
             workshop: workshop.clone(),
             grace: GRACE,
             tap: None,
+            replicas: None,
         };
         let host = Host::start(&platform, options, try_join_all(loading).await?);
         host.wait_until_running().await;

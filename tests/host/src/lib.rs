@@ -10,5 +10,7 @@ pub mod cluster;
 pub mod figures;
 pub mod in_process;
 pub mod kubectl;
+pub mod ledger;
+pub mod link;
 pub mod process;
 pub mod wait;

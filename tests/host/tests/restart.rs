@@ -122,8 +122,8 @@ async fn a_garbage_collector_killed_in_mid_deletion_leaves_nothing_behind() -> R
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hostile_guest_disturbs_no_other() -> Result<()> {
     let mut hostile = from_file(HOSTILE, "windlass-fixture-hostile.wasm");
-    hostile.limits.cpu_budget = Some(Span(Duration::from_millis(50)));
-    hostile.limits.memory = Some(Bytes(16 << 20));
+    hostile.limits.cpu_budget = Span(Duration::from_millis(50));
+    hostile.limits.memory = Bytes(16 << 20);
     let cluster = Rollout::start(stock().into_iter().chain([hostile]).collect()).await?;
     let census = cluster.with_web().await?;
     // The name of a key is what the guest does wrong with it; a key that failed comes again.

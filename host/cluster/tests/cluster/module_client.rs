@@ -57,6 +57,7 @@ fn config(grants: Vec<PermissionRule>) -> ModuleClientConfig {
         burst: 0,
         max_in_flight: 10,
         impersonate: None,
+        tenure: None,
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         Setup::all_stock(&host_args)
     )?;
     let timeline = Timeline::start(started);
-    let hosting = setup.start(&cluster.platform, Some(timeline.tap())).await?;
+    let hosting = setup.start(&cluster.platform, Some(timeline.tap()), None).await?;
     let host = &hosting.host;
     host.wait_until_running().await;
     let kubeconfig = Kubeconfig::read_from(&kubeconfig).context("the kubeconfig just written")?;

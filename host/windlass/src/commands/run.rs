@@ -6,11 +6,16 @@ use windlass_cluster::client::ApiClient;
 use windlass_cluster::connect::ConnectOptions;
 use windlass_manager::host::Platform;
 
+use super::dry_run::dry_run;
 use crate::args::RunArgs;
 use crate::guests::{self, Setup};
+use crate::replicas::Election;
 use crate::signals::{Hangups, Signals};
 
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    if args.dry_run {
+        return dry_run(args).await;
+    }
     let mut signals = Signals::listen()?;
     let mut hangups = Hangups::listen()?;
     // Configuration and guests first: their errors need no cluster.
@@ -27,15 +32,24 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         version = version.git_version,
         "connected to the API server"
     );
-    let platform = Platform::start(client, &guests::identity()).await?;
+    let identity = guests::identity();
+    let platform = Platform::start(client, &identity).await?;
     let grace = args.host.shutdown_grace;
-    let mut hosting = setup.start(&platform, None).await?;
+    let election = match setup.configuration() {
+        Some(configuration) => Election::start(&configuration.leader_election, &identity, &options).await?,
+        None => None,
+    };
+    let replicas = election.as_ref().map(|election| election.replicas.clone());
+    let mut hosting = setup.start(&platform, None, replicas).await?;
     tokio::select! {
         () = signals.next() => {}
         () = hosting.follow(&mut hangups) => {}
     }
     let stopping = async {
         hosting.stop().await;
+        if let Some(election) = election {
+            election.stop().await;
+        }
         platform.stop(grace).await;
     };
     Ok(signals.stop(stopping).await)

@@ -14,9 +14,9 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     let mut hangups = Hangups::listen()?;
     let (cluster, setup) = tokio::try_join!(Cluster::start(&args.cluster, &args.kubeconfig), setup(&args))?;
     let grace = args.host.shutdown_grace;
-    let mut hosting = setup.start(&cluster.platform, None).await?;
+    let mut hosting = setup.start(&cluster.platform, None, None).await?;
     let interrupted = tokio::select! {
-        () = hosting.host.wait_until_running() => false,
+        () = hosting.host.wait_until_settled() => false,
         () = signals.next() => true,
     };
     if !interrupted {
