@@ -13,6 +13,7 @@ use crate::cache::CompiledCache;
 use crate::host::HostState;
 use crate::imports;
 use crate::meter::CpuMeter;
+use crate::slow_lane::SlowLane;
 use crate::ticker::Ticker;
 
 /// Room on a guest's stack for the host functions that it calls.
@@ -43,8 +44,8 @@ pub enum EngineError {
     /// wasmtime refuses its settings, most likely for want of support by the machine.
     #[error("cannot set up the WebAssembly engine: {0:#}")]
     Setup(wasmtime::Error),
-    /// No thread for the epochs.
-    #[error("cannot start the epoch thread: {0}")]
+    /// No thread for the epochs, or for guests that compute for long.
+    #[error("cannot start the engine's threads: {0}")]
     Thread(#[from] std::io::Error),
 }
 
@@ -57,6 +58,7 @@ struct Shared {
     linker: Linker<HostState>,
     cache: Option<CompiledCache>,
     ticker: Ticker,
+    slow_lane: SlowLane,
     stack_bytes: usize,
 }
 
@@ -86,6 +88,7 @@ impl Engine {
             linker,
             cache,
             ticker,
+            slow_lane: SlowLane::spawn()?,
             stack_bytes: config.stack_bytes,
         })))
     }
@@ -102,6 +105,10 @@ impl Engine {
         self.0.cache.as_ref()
     }
 
+    pub(crate) fn slow_lane(&self) -> &SlowLane {
+        &self.0.slow_lane
+    }
+
     pub(crate) fn stack_bytes(&self) -> usize {
         self.0.stack_bytes
     }
@@ -113,9 +120,9 @@ impl Engine {
         let mut future = pin!(future);
         std::future::poll_fn(|context| -> Poll<T> {
             let _running = self.0.ticker.enter();
-            meter.resume();
+            let resumed = meter.resume();
             let poll = future.as_mut().poll(context);
-            meter.pause();
+            meter.pause(resumed);
             poll
         })
         .await

@@ -17,6 +17,7 @@ use crate::limits::{Limits, MemoryLimiter};
 use crate::log_budget::LogBudget;
 use crate::meter::{CpuMeter, Tick};
 use crate::redact::Redactor;
+use crate::usage::{Import, Share, Usage};
 
 /// The host's half of one instance.
 pub(crate) struct HostState {
@@ -38,36 +39,43 @@ pub(crate) struct HostState {
     secret_watches: Vec<bool>,
     services: Option<Services>,
     limiter: MemoryLimiter,
+    usage: Arc<Usage>,
 }
 
 impl HostState {
     /// State of a live instance.
-    pub(crate) fn new(manifest: &Manifest, services: Services, limits: Limits) -> Self {
+    pub(crate) fn new(manifest: &Manifest, services: Services, limits: Limits, usage: Arc<Usage>) -> Self {
         let config = services.config.clone();
         let ambient = Arc::clone(&services.ambient);
         Self {
             ambient,
             services: Some(services),
             secret_watches: manifest.watches.iter().map(shows_secrets).collect(),
-            ..Self::without_services(manifest.name.clone(), config, limits)
+            ..Self::without_services(manifest.name.clone(), config, limits, usage)
         }
     }
 
     /// State of an instance that only describes itself.
-    pub(crate) fn without_services(controller: SmolStr, config: Bytes, limits: Limits) -> Self {
+    pub(crate) fn without_services(
+        controller: SmolStr,
+        config: Bytes,
+        limits: Limits,
+        usage: Arc<Usage>,
+    ) -> Self {
         Self {
             controller,
             config,
             ambient: Arc::new(SystemAmbient),
-            meter: Arc::new(CpuMeter::new(limits.cpu_budget)),
+            meter: Arc::new(CpuMeter::new(limits.cpu_budget, Arc::clone(&usage))),
             log_budget: LogBudget::new(limits.log_lines_per_second),
             panic: None,
             syncs: HashMap::new(),
             redactor: Redactor::default(),
             secret_watches: Vec::new(),
             services: None,
-            limiter: MemoryLimiter::new(limits.memory_bytes),
+            limiter: MemoryLimiter::new(limits.memory_bytes, Share::new(Arc::clone(&usage))),
             limits,
+            usage,
         }
     }
 
@@ -77,6 +85,11 @@ impl HostState {
         if self.secret_watches.get(position) == Some(&true) {
             bodies.into_iter().for_each(|body| self.redactor.note(body));
         }
+    }
+
+    /// Counts a call of an import.
+    pub(crate) fn called(&self, import: Import) {
+        self.usage.called(import);
     }
 
     /// What the guest may call.

@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -23,6 +23,7 @@ use crate::exports::Exports;
 use crate::failure::{Circumstances, Stage, backtrace, classify};
 use crate::host::HostState;
 use crate::meter::CpuMeter;
+use crate::slow_lane::{Away, Back, Running};
 
 /// A live instance of a guest. Dropping it ends the instance once nothing is in flight.
 #[derive(Debug)]
@@ -38,8 +39,15 @@ pub struct Instance {
 /// ends the instance at once; calls in flight then fail with [`GuestFailure::Stopped`].
 #[must_use = "a guest runs only while its driver is polled"]
 pub struct Driver {
-    running: BoxFuture<'static, GuestFailure>,
+    place: Place,
     meter: Arc<CpuMeter>,
+    engine: Engine,
+}
+
+/// Where the guest is polled.
+enum Place {
+    Here(Running),
+    Away(Away),
 }
 
 impl Driver {
@@ -47,7 +55,21 @@ impl Driver {
     /// a driver that is pending and did not wake itself means that the guest waits.
     #[must_use]
     pub fn is_computing(&self) -> bool {
-        self.meter.is_yielding()
+        matches!(self.place, Place::Away(_)) || self.meter.is_yielding()
+    }
+
+    /// The guest computes for long: it should do that elsewhere. False if it stays.
+    fn send_away(&mut self) -> bool {
+        let Place::Here(running) = &mut self.place else {
+            return false;
+        };
+        let running = std::mem::replace(running, std::future::pending().boxed());
+        let (place, leaves) = match self.engine.slow_lane().take_in(running, &self.meter) {
+            Ok(away) => (Place::Away(away), true),
+            Err(running) => (Place::Here(running), false),
+        };
+        self.place = place;
+        leaves
     }
 }
 
@@ -55,7 +77,22 @@ impl Future for Driver {
     type Output = GuestFailure;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<GuestFailure> {
-        self.running.as_mut().poll(context)
+        loop {
+            match &mut self.place {
+                Place::Here(running) => {
+                    if let Poll::Ready(failure) = running.as_mut().poll(context) {
+                        return Poll::Ready(failure);
+                    }
+                    if !self.meter.is_yielding() || !self.send_away() {
+                        return Poll::Pending;
+                    }
+                }
+                Place::Away(away) => match ready!(away.poll_back(context)) {
+                    Back::Running(running) => self.place = Place::Here(running),
+                    Back::Ended(failure) => return Poll::Ready(failure),
+                },
+            }
+        }
     }
 }
 
@@ -65,14 +102,16 @@ impl Instance {
         let (calls, receiver) = mpsc::unbounded_channel();
         let (close, closed) = watch::channel(None);
         let meter = Arc::clone(&store.data().meter);
+        let driven_by = engine.clone();
         let running = async move {
             let failure = run(&engine, store, &exports, receiver).await;
             close.send_replace(Some(failure.clone()));
             failure
         };
         let driver = Driver {
-            running: running.boxed(),
+            place: Place::Here(running.boxed()),
             meter,
+            engine: driven_by,
         };
         (Self { calls, closed }, driver)
     }

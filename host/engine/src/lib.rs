@@ -16,6 +16,7 @@ pub mod instance;
 pub mod limits;
 pub mod load;
 pub mod manifest;
+pub mod usage;
 
 mod actor;
 mod bindings;
@@ -28,4 +29,5 @@ mod inspect;
 mod log_budget;
 mod meter;
 mod redact;
+mod slow_lane;
 mod ticker;

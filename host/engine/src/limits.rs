@@ -9,6 +9,8 @@ use std::time::Duration;
 use wasmtime::ResourceLimiter;
 use windlass_core::seams::LogLevel;
 
+use crate::usage::Share;
+
 const MEBIBYTE: usize = 1 << 20;
 /// What one table element costs, as wasmtime stores it.
 const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
@@ -57,13 +59,15 @@ pub(crate) struct MemoryExceeded {
 pub(crate) struct MemoryLimiter {
     limit_bytes: usize,
     used_bytes: usize,
+    share: Share,
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(limit_bytes: usize) -> Self {
+    pub(crate) fn new(limit_bytes: usize, share: Share) -> Self {
         Self {
             limit_bytes,
             used_bytes: 0,
+            share,
         }
     }
 
@@ -87,7 +91,10 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.grow(desired.saturating_sub(current))
+        let additional_bytes = desired.saturating_sub(current);
+        let grows = self.grow(additional_bytes)?;
+        self.share.grew(additional_bytes);
+        Ok(grows)
     }
 
     fn table_growing(
@@ -120,11 +127,13 @@ impl ResourceLimiter for MemoryLimiter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn memories_and_tables_count_against_one_limit() {
-        let mut limiter = MemoryLimiter::new(MEBIBYTE);
+        let mut limiter = MemoryLimiter::new(MEBIBYTE, Share::new(Arc::default()));
         assert!(limiter.memory_growing(0, MEBIBYTE / 2, None).unwrap());
         assert!(
             limiter

@@ -20,6 +20,7 @@ use crate::inspect;
 use crate::instance::{Driver, Instance, engine_failure};
 use crate::limits::Limits;
 use crate::manifest::{ManifestError, from_guest};
+use crate::usage::Usage;
 
 /// Why some bytes are not a guest of this host.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +146,7 @@ impl Engine {
             observer: checked.compiled.indices.has_observer(),
             mapper: checked.compiled.indices.has_mapper(),
         };
-        let state = HostState::without_services(SmolStr::new(name), config, limits.clone());
+        let state = HostState::without_services(SmolStr::new(name), config, limits.clone(), Arc::default());
         let described = boot(self, &checked.compiled, state).await?;
         let manifest = from_guest(described.manifest, exports)?;
         Ok(LoadedGuest {
@@ -246,7 +247,7 @@ async fn boot(engine: &Engine, compiled: &Compiled, state: HostState) -> Result<
 
 impl LoadedGuest {
     /// Makes a live instance and describes it anew. The guest runs while the driver is
-    /// polled; `start` is the caller's to call.
+    /// polled; `start` is the caller's to call. What it uses is added to `usage`.
     ///
     /// # Errors
     /// When instantiation or `describe` fails, or the manifest is not the one that was loaded.
@@ -254,8 +255,9 @@ impl LoadedGuest {
         &self,
         services: Services,
         limits: Limits,
+        usage: Arc<Usage>,
     ) -> Result<(Instance, Driver), GuestFailure> {
-        let state = HostState::new(&self.manifest, services, limits);
+        let state = HostState::new(&self.manifest, services, limits, usage);
         let booted = boot(&self.engine, &self.compiled, state).await?;
         let manifest = from_guest(booted.manifest, self.exports);
         if manifest.as_ref().ok() != Some(&*self.manifest) {

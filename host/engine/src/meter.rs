@@ -3,7 +3,8 @@
 //! The unit is CPU time of the thread, not wall time: a host that is short of CPU must
 //! not read as a guest that is out of control. Reading that clock is a system call, so
 //! it is read only at epoch ticks and only while a long computation is going on; the
-//! first tick of a stretch starts the measurement.
+//! first tick of a stretch starts the measurement. What is only counted, for
+//! [`Usage::cpu_time`], is taken from the ordinary clock as long as no tick passes.
 //!
 //! Calling a host import that answers at once does not end a stretch, nor does the
 //! guest's own yielding: both can go on for ever. What ends it is progress that has a
@@ -11,9 +12,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::usage::Usage;
 
 /// The guest computed past its budget.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +39,20 @@ pub(crate) enum Tick {
 #[derive(Debug)]
 pub(crate) struct CpuMeter {
     budget: Duration,
+    usage: Arc<Usage>,
     in_stretch: AtomicBool,
     yielding: AtomicBool,
     spent_nanos: AtomicU64,
     mark_nanos: AtomicU64,
+}
+
+/// When a poll began.
+#[must_use]
+pub(crate) enum Resumed {
+    /// By the ordinary clock.
+    Wall(Instant),
+    /// By the thread's, which is read in the middle of a stretch anyway.
+    Cpu { nanos: u64 },
 }
 
 /// See [`CpuMeter::yielding`].
@@ -52,9 +65,10 @@ impl Drop for YieldGuard {
 }
 
 impl CpuMeter {
-    pub(crate) fn new(budget: Duration) -> Self {
+    pub(crate) fn new(budget: Duration, usage: Arc<Usage>) -> Self {
         Self {
             budget,
+            usage,
             in_stretch: AtomicBool::new(false),
             yielding: AtomicBool::new(false),
             spent_nanos: AtomicU64::new(0),
@@ -63,17 +77,24 @@ impl CpuMeter {
     }
 
     /// The instance is about to be polled, perhaps by another thread than last time.
-    pub(crate) fn resume(&self) {
-        if self.in_stretch.load(Ordering::Relaxed) {
-            self.mark_nanos.store(thread_cpu_nanos(), Ordering::Relaxed);
+    pub(crate) fn resume(&self) -> Resumed {
+        if !self.in_stretch.load(Ordering::Relaxed) {
+            return Resumed::Wall(Instant::now());
         }
+        let nanos = thread_cpu_nanos();
+        self.mark_nanos.store(nanos, Ordering::Relaxed);
+        Resumed::Cpu { nanos }
     }
 
     /// The poll is over.
-    pub(crate) fn pause(&self) {
+    pub(crate) fn pause(&self, resumed: Resumed) {
         if self.in_stretch.load(Ordering::Relaxed) {
             self.spend_until(thread_cpu_nanos());
         }
+        self.usage.ran(match resumed {
+            Resumed::Wall(since) => since.elapsed(),
+            Resumed::Cpu { nanos } => Duration::from_nanos(thread_cpu_nanos().saturating_sub(nanos)),
+        });
     }
 
     /// The guest lets others run in the middle of a computation, until the guard drops.
@@ -130,7 +151,7 @@ mod tests {
     const MILLISECOND: u64 = 1_000_000;
 
     fn meter() -> CpuMeter {
-        CpuMeter::new(Duration::from_millis(25))
+        CpuMeter::new(Duration::from_millis(25), Arc::default())
     }
 
     #[test]
@@ -160,7 +181,7 @@ mod tests {
     fn a_move_to_another_thread_is_not_counted() {
         let meter = meter();
         assert_eq!(meter.tick_at(u64::MAX / 2).unwrap(), Tick::First);
-        meter.resume();
+        drop(meter.resume());
         assert_eq!(meter.tick().unwrap(), Tick::Yield);
     }
 }

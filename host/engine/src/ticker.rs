@@ -9,11 +9,11 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 /// Distance of two epochs: how long a computing guest holds its thread before it yields.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(1);
 
 /// Ticks without a running guest after which the thread goes to sleep. Waking it costs a
 /// system call in the path of a sync, so a busy host should not do it often.
-const IDLE_TICKS: u32 = 20;
+const IDLE_TICKS: u32 = 200;
 
 #[derive(Debug, Default)]
 struct Shared {

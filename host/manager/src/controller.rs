@@ -18,6 +18,7 @@ use windlass_core::key::ObjectKey;
 use windlass_core::outcome::{GuestFailure, SyncError};
 use windlass_core::seams::{QueueItem, QueueSink, SyncId};
 use windlass_core::workqueue::Workqueue;
+use windlass_engine::usage::Usage;
 use windlass_telemetry::api_calls::ApiCallRecorder;
 use windlass_telemetry::status::SyncResult;
 use windlass_telemetry::sync_recorder::{SyncEnd, SyncRecorder};
@@ -62,6 +63,8 @@ pub struct Controller {
     pub syncs: SyncRecorder,
     /// Its calls to the API server.
     pub calls: ApiCallRecorder,
+    /// What its instances use.
+    pub usage: Arc<Usage>,
     /// Its writes that have no answer yet.
     pub outstanding: Arc<Outstanding>,
     sync_ended: Notify,
@@ -82,6 +85,7 @@ impl Controller {
             stats: ControllerStats::default(),
             syncs: SyncRecorder::default(),
             calls: ApiCallRecorder::default(),
+            usage: Arc::default(),
             outstanding: Arc::default(),
             sync_ended: Notify::new(),
             in_flight: Mutex::new(HashMap::new()),

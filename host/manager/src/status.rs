@@ -1,5 +1,6 @@
 //! A host in the form that the status page, the metrics and the terminal show.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -111,6 +112,7 @@ fn module(handle: &ModuleHandle) -> ShownModule {
         queue: QueueStatus::from(&queue),
         syncs: controller.syncs.snapshot(),
         usage: usage(handle, &status),
+        imports: imports(handle),
         api: controller.calls.snapshot(),
         poison_keys: poison_keys(handle),
         ..ShownModule::default()
@@ -176,19 +178,28 @@ fn reload(status: &ModuleStatus) -> ReloadStatus {
 }
 
 fn usage(handle: &ModuleHandle, status: &ModuleStatus) -> UsageStatus {
+    let usage = &handle.controller.usage;
     let failures = handle.controller.stats.failures.lock();
     let restarts = failures
         .iter()
         .map(|(cause, count)| ((*cause).to_owned(), *count));
     UsageStatus {
+        memory_bytes: usage.memory_bytes(),
         memory_limit_bytes: status
             .serving
             .as_ref()
             .map_or(0, |module| module.limits.memory_bytes as u64),
-        instances: u64::from(status.state == ModuleState::Running),
+        cpu_seconds: usage.cpu_time().as_secs_f64(),
+        instances: usage.instances(),
         restarts: restarts.collect(),
-        ..UsageStatus::default()
     }
+}
+
+fn imports(handle: &ModuleHandle) -> BTreeMap<String, u64> {
+    let calls = handle.controller.usage.calls();
+    calls
+        .map(|(import, count)| (import.name().to_owned(), count))
+        .collect()
 }
 
 fn poison_keys(handle: &ModuleHandle) -> Vec<PoisonKey> {

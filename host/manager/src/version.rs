@@ -162,7 +162,8 @@ impl Version {
             config: self.module.config.clone(),
         };
         let limits = self.module.limits.clone();
-        let (guest, driver) = match self.module.guest.instantiate(services, limits).await {
+        let usage = Arc::clone(&self.controller.usage);
+        let (guest, driver) = match self.module.guest.instantiate(services, limits, usage).await {
             Ok(instance) => instance,
             Err(failure) => return LoopEnd::Failed(failure),
         };

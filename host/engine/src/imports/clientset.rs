@@ -11,6 +11,7 @@ use crate::bindings::windlass::controller::clientset as wit;
 use crate::bindings::windlass::controller::types;
 use crate::exports::core_key;
 use crate::host::{HostState, is_secrets};
+use crate::usage::Import;
 
 type Own = HasSelf<HostState>;
 type Answer = wasmtime::Result<Result<Vec<u8>, types::ApiError>>;
@@ -101,8 +102,10 @@ impl wit::HostWithStore<HostState> for Own {
 
 async fn call(accessor: &Accessor<HostState, Own>, sync: SyncId, request: ApiRequest) -> Answer {
     let secret = is_secrets(&request.resource);
+    let import = import(&request.verb);
     let answer = accessor.with(|mut access| -> wasmtime::Result<_> {
         let state = access.get();
+        state.called(import);
         if let (true, Some(body)) = (secret, body(&request.verb)) {
             state.redactor.note(body);
         }
@@ -115,6 +118,17 @@ async fn call(accessor: &Accessor<HostState, Own>, sync: SyncId, request: ApiReq
         accessor.with(|mut access| access.get().redactor.note(body));
     }
     Ok(answer.map(Bytes::into).map_err(api_error))
+}
+
+fn import(verb: &ApiVerb) -> Import {
+    match verb {
+        ApiVerb::Get => Import::ClientsetGet,
+        ApiVerb::List(_) => Import::ClientsetList,
+        ApiVerb::Create(_) => Import::ClientsetCreate,
+        ApiVerb::Update(_) => Import::ClientsetUpdate,
+        ApiVerb::Patch(..) => Import::ClientsetPatch,
+        ApiVerb::Delete(_) => Import::ClientsetDelete,
+    }
 }
 
 fn body(verb: &ApiVerb) -> Option<&Bytes> {

@@ -16,6 +16,7 @@ use crate::bindings::windlass::controller::types::ObjectKey;
 use crate::exports::core_key;
 use crate::failure::ContractBreach;
 use crate::host::HostState;
+use crate::usage::Import;
 
 type Context<'a> = StoreContextMut<'a, HostState>;
 type Objects = Result<Vec<Arc<Object>>, ReadError>;
@@ -31,12 +32,13 @@ pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
     lister.func_wrap("orphans", orphans)
 }
 
-fn reader<'a>(context: &'a Context<'_>) -> wasmtime::Result<&'a dyn ObjectReader> {
+fn reader<'a>(context: &'a Context<'_>, import: Import) -> wasmtime::Result<&'a dyn ObjectReader> {
+    context.data().called(import);
     Ok(&*context.data().services()?.reader)
 }
 
 fn get(mut context: Context<'_>, (watch, key): (WatchId, ObjectKey)) -> wasmtime::Result<(Option<Bytes>,)> {
-    let object = reader(&context)?
+    let object = reader(&context, Import::ListerGet)?
         .get(watch, &core_key(&key))
         .map_err(|error| breach(&error))?;
     let body = object.map(|object| object.body().clone());
@@ -48,7 +50,7 @@ fn list(
     context: Context<'_>,
     (watch, namespace, label_selector): (WatchId, Option<String>, String),
 ) -> wasmtime::Result<Listed> {
-    let objects = reader(&context)?.list(watch, namespace.as_deref(), &label_selector);
+    let objects = reader(&context, Import::ListerList)?.list(watch, namespace.as_deref(), &label_selector);
     listed(context, watch, objects)
 }
 
@@ -56,17 +58,17 @@ fn by_index(
     context: Context<'_>,
     (watch, index, value): (WatchId, String, String),
 ) -> wasmtime::Result<Listed> {
-    let objects = reader(&context)?.by_index(watch, &index, &value);
+    let objects = reader(&context, Import::ListerByIndex)?.by_index(watch, &index, &value);
     listed(context, watch, objects)
 }
 
 fn by_owner(context: Context<'_>, (watch, uid): (WatchId, String)) -> wasmtime::Result<(Vec<Bytes>,)> {
-    let objects = reader(&context)?.by_owner(watch, &uid);
+    let objects = reader(&context, Import::ListerByOwner)?.by_owner(watch, &uid);
     all(context, watch, objects)
 }
 
 fn orphans(context: Context<'_>, (watch, namespace): (WatchId, String)) -> wasmtime::Result<(Vec<Bytes>,)> {
-    let objects = reader(&context)?.orphans(watch, &namespace);
+    let objects = reader(&context, Import::ListerOrphans)?.orphans(watch, &namespace);
     all(context, watch, objects)
 }
 

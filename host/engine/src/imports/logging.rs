@@ -16,9 +16,11 @@ use crate::ambient::{LOG_TARGET as TARGET, SystemAmbient};
 use crate::bindings::windlass::controller::logging as wit;
 use crate::host::HostState;
 use crate::log_budget::LineVerdict;
+use crate::usage::Import;
 
 impl wit::Host for HostState {
     fn enabled(&mut self, level: wit::Level) -> wasmtime::Result<bool> {
+        self.called(Import::LoggingEnabled);
         let level = core_level(level);
         Ok(level <= self.limits.log_level && self.ambient.logs(level))
     }
@@ -41,6 +43,7 @@ impl wit::HostWithStore<HostState> for HasSelf<HostState> {
         message: String,
         fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
+        access.get().called(Import::LoggingLog);
         // Not what the guest was told, which may be what a recorded one was told elsewhere.
         let is_wanted =
             core_level(level) <= access.get().limits.log_level && SystemAmbient.logs(core_level(level));

@@ -2,9 +2,11 @@
 
 use crate::bindings::windlass::controller::module_config as wit;
 use crate::host::HostState;
+use crate::usage::Import;
 
 impl wit::Host for HostState {
     fn get(&mut self) -> wasmtime::Result<Vec<u8>> {
+        self.called(Import::ModuleConfigGet);
         if self.config.is_empty() {
             return Ok(b"{}".to_vec());
         }

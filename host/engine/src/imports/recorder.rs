@@ -4,9 +4,11 @@ use windlass_core::seams::{Event, EventType, ObjectReference};
 
 use crate::bindings::windlass::controller::recorder as wit;
 use crate::host::HostState;
+use crate::usage::Import;
 
 impl wit::Host for HostState {
     fn record(&mut self, event: wit::Event) -> wasmtime::Result<()> {
+        self.called(Import::RecorderRecord);
         let regarding = event.regarding;
         let reason = self.redactor.redact(event.reason);
         let message = self.redactor.redact(event.message);

@@ -83,7 +83,7 @@ pub(crate) async fn play(
     script: &Arc<Script>,
     mut more: Option<mpsc::UnboundedReceiver<Segment>>,
 ) -> Option<GuestFailure> {
-    let (instance, driver) = match guest.instantiate(script.services(config), limits).await {
+    let (instance, driver) = match guest.instantiate(script.services(config), limits, Arc::default()).await {
         Ok(instance) => instance,
         Err(failure) => return Some(failure),
     };
