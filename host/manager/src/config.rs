@@ -32,7 +32,7 @@ pub use self::limits::LimitsEntry;
 pub use self::module::ModuleEntry;
 use self::signature::SignaturesEntry;
 pub use self::source::SourceEntry;
-pub use self::units::{Bytes, Span, parse_span};
+pub use self::units::{Bytes, Span, parse_bytes, parse_span};
 
 /// The `apiVersion` this host reads.
 pub const API_VERSION: &str = "windlass.dev/v1alpha1";

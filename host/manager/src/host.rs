@@ -32,6 +32,8 @@ use crate::controller::Controller;
 use crate::loader::{Loader, Workshop};
 use crate::mandate::{Mandate, Replicas};
 use crate::module::Module;
+use crate::record::Recorder;
+use crate::record::shadow::{ShadowView, Shadows};
 use crate::supervisor::{Command, ModuleState, ModuleStatus, Supervisor};
 
 /// Why a host could not start, or ended by itself.
@@ -51,10 +53,17 @@ pub struct ModuleHandle {
     pub controller: Arc<Controller>,
     /// Where it stands.
     pub status: watch::Receiver<ModuleStatus>,
+    shadows: Shadows,
     commands: mpsc::UnboundedSender<Command>,
 }
 
 impl ModuleHandle {
+    /// What runs in its shadow, if anything does.
+    #[must_use]
+    pub fn shadow(&self) -> Option<ShadowView> {
+        self.shadows.beside(&self.name)
+    }
+
     /// Ends the module's instance at once, whatever it is doing, and lets its supervisor
     /// start another, as after a trap.
     pub fn restart(&self) {
@@ -110,6 +119,8 @@ pub(crate) struct Surroundings {
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) events: EventSinks,
     pub(crate) tap: Option<Arc<dyn CallTap>>,
+    pub(crate) recorder: Option<Arc<Recorder>>,
+    pub(crate) shadows: Shadows,
 }
 
 /// How a host runs its modules.
@@ -122,6 +133,8 @@ pub struct HostOptions {
     pub tap: Option<Arc<dyn CallTap>>,
     /// How modules are shared with other replicas, if there may be any.
     pub replicas: Option<Replicas>,
+    /// Records instances.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// A running host. Dropping it aborts everything; [`Host::stop`] ends it in order.
@@ -168,6 +181,8 @@ impl Host {
                 discovery: platform.discovery.clone(),
                 events: platform.recorder.sinks(),
                 tap: options.tap,
+                recorder: options.recorder,
+                shadows: Shadows::default(),
             },
             workshop: options.workshop,
             grace: options.grace,
@@ -177,6 +192,10 @@ impl Host {
             leaving: Vec::new(),
             stop: CancellationToken::new(),
         };
+        // Before any of them begins, so that no shadow misses the beginning of another.
+        for module in modules.iter().filter(|module| module.entry.shadow) {
+            host.surroundings.shadows.expect(&module.name);
+        }
         for module in modules {
             host.add(Arc::clone(&module.entry), Some(module), None);
         }
@@ -203,6 +222,12 @@ impl Host {
             self.remove(&name);
         }
         let drained = self.drained();
+        for entry in wanted.values() {
+            match entry.shadow {
+                true => self.surroundings.shadows.expect(&entry.name),
+                false => self.surroundings.shadows.forget(&entry.name),
+            }
+        }
         for (name, entry) in wanted {
             match self.modules.get(&name) {
                 Some(hosted) => {
@@ -233,6 +258,7 @@ impl Host {
     fn remove(&mut self, name: &str) {
         if let Some(hosted) = self.modules.remove(name) {
             tracing::info!(controller = %name, "module removed");
+            self.surroundings.shadows.forget(name);
             hosted.stop.cancel();
             self.leaving.push(hosted.task);
         }
@@ -268,6 +294,7 @@ impl Host {
             name: name.clone(),
             controller,
             status: supervisor.status(),
+            shadows: self.surroundings.shadows.clone(),
             commands: commands.clone(),
         };
         let (entry, followed) = watch::channel(entry);

@@ -13,6 +13,7 @@
 //! - [`controller`] is what outlives the instances, [`suspects`] the keys that end them;
 //! - [`calls`] sees a module's API calls to their end;
 //! - [`status`] shows them;
+//! - [`record`] records guests, replays them, and runs versions in the shadow of others;
 //! - [`host`] starts, changes and stops all of them, in order.
 
 pub mod access;
@@ -28,6 +29,7 @@ pub mod mandate;
 pub mod module;
 pub mod permissions;
 pub mod rbac;
+pub mod record;
 pub mod run;
 pub mod sources;
 pub mod status;

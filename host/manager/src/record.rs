@@ -35,15 +35,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use smol_str::SmolStr;
 use windlass_core::key::ObjectKey;
 use windlass_core::manifest::WatchTarget;
+use windlass_core::outcome::GuestFailure;
+use windlass_core::seams::Guest;
 #[expect(unused_imports, reason = "named in the documentation")]
-use windlass_core::seams::{Guest, Services};
+use windlass_core::seams::Services;
+use windlass_engine::instance::{Driver, Instance};
 
 use self::format::Header;
 use self::format::writer::{FileSink, Selection};
+use self::recorder::Session;
 use crate::module::Module;
+
+/// An instance as its run calls and drives it: as it is, or recorded.
+pub(crate) fn attach(
+    session: Option<Session>,
+    instance: Instance,
+    driver: Driver,
+) -> (Box<dyn Guest>, BoxFuture<'static, GuestFailure>) {
+    match session {
+        Some(session) => session.attach(instance, driver),
+        None => (Box::new(instance), driver.boxed()),
+    }
+}
 
 /// The suffix of recordings.
 pub const SUFFIX: &str = "windlass-recording";

@@ -11,11 +11,13 @@ use windlass_core::key::Resource;
 use windlass_telemetry::status::{
     CacheStatus, Check, CheckScope, GuestIdentity, HostStatus, ModulePhase, ModuleState as ShownState,
     ModuleStatus as ShownModule, PoisonKey, QueueStatus, ReloadAttempt, ReloadResult, ReloadStatus,
-    StatusSource, UsageStatus, WatchState, WorkerStatus,
+    ShadowDifference, ShadowStatus, StatusSource, UsageStatus, WatchState, WorkerStatus,
 };
 
 use crate::host::{ModuleHandle, Platform, Roster};
 use crate::module::Module;
+use crate::record::report::Difference;
+use crate::record::shadow::ShadowView;
 use crate::supervisor::{ModuleState, ModuleStatus};
 
 /// Looks at a host.
@@ -115,6 +117,7 @@ fn module(handle: &ModuleHandle) -> ShownModule {
         imports: imports(handle),
         api: controller.calls.snapshot(),
         poison_keys: poison_keys(handle),
+        shadow: handle.shadow().as_ref().map(shadow),
         ..ShownModule::default()
     }
 }
@@ -200,6 +203,21 @@ fn imports(handle: &ModuleHandle) -> BTreeMap<String, u64> {
     calls
         .map(|(import, count)| (import.name().to_owned(), count))
         .collect()
+}
+
+/// The newest differences come first.
+fn shadow(view: &ShadowView) -> ShadowStatus {
+    let difference = |difference: &Difference| ShadowDifference {
+        at: timestamp(difference.at),
+        key: difference.key.clone().unwrap_or_default(),
+        summary: difference.kind.to_string(),
+    };
+    ShadowStatus {
+        guest: guest(&view.module),
+        same: view.findings.same_syncs(),
+        different: view.findings.different_syncs(),
+        recent: view.findings.latest().iter().rev().map(difference).collect(),
+    }
 }
 
 fn poison_keys(handle: &ModuleHandle) -> Vec<PoisonKey> {

@@ -1,5 +1,6 @@
 //! One version of a module at work: its client, its subscription, its instance.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ use crate::events::PermittedEvents;
 use crate::host::Surroundings;
 use crate::mandate::Authority;
 use crate::module::Module;
+use crate::record::log::Log;
+use crate::record::recorder::Session;
+use crate::record::{self, shadow};
 use crate::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
 
 /// A module with everything its instances need.
@@ -142,6 +146,51 @@ impl Version {
         }
     }
 
+    /// Records the instance that is about to begin, if somebody wants it.
+    fn session(&self) -> Option<Session> {
+        let Surroundings {
+            recorder, shadows, ..
+        } = &self.surroundings;
+        let mut sinks = shadows.begin(&self.module);
+        if let Some(file) = recorder
+            .as_ref()
+            .and_then(|recorder| recorder.begin(&self.module))
+        {
+            sinks.push(Box::new(file));
+        }
+        (!sinks.is_empty()).then(|| Session::new(Log::new(sinks)))
+    }
+
+    /// Follows the instances that serve beside this module.
+    async fn run_shadow(
+        &self,
+        services: Services,
+        subscription: &mut Subscription,
+        orders: &Orders,
+        started: impl FnOnce(),
+    ) -> LoopEnd {
+        started();
+        let following = async {
+            orders.go.cancelled().await;
+            let shadows = &self.surroundings.shadows;
+            let mut sessions = shadows.follow(&self.module);
+            while let Some(session) = sessions.recv().await {
+                shadow::run(shadows, &self.module, services.clone(), session).await;
+            }
+            // Nobody is left who could begin one.
+            std::future::pending().await
+        };
+        let mut following = pin!(following);
+        loop {
+            tokio::select! {
+                () = orders.drain.cancelled() => return LoopEnd::Stopped,
+                () = &mut following => return LoopEnd::Stopped,
+                // It is told through the log; the caches only have to stay filled.
+                _ = DeltaSource::next(subscription) => {}
+            }
+        }
+    }
+
     async fn run_instance(
         &self,
         id: u64,
@@ -161,12 +210,20 @@ impl Version {
             ambient: Arc::new(SystemAmbient),
             config: self.module.config.clone(),
         };
+        if self.module.entry.shadow {
+            return self.run_shadow(services, subscription, orders, started).await;
+        }
+        let session = self.session();
+        let services = session
+            .as_ref()
+            .map_or_else(|| services.clone(), |session| session.services(services.clone()));
         let limits = self.module.limits.clone();
         let usage = Arc::clone(&self.controller.usage);
-        let (guest, driver) = match self.module.guest.instantiate(services, limits, usage).await {
+        let (instance, driver) = match self.module.guest.instantiate(services, limits, usage).await {
             Ok(instance) => instance,
             Err(failure) => return LoopEnd::Failed(failure),
         };
+        let (guest, driver) = record::attach(session, instance, driver);
         let caches = Caches {
             reader: lister.clone(),
             progress: lister,
@@ -175,7 +232,7 @@ impl Version {
         let job = Engagement {
             id,
             controller: &self.controller,
-            guest: &guest,
+            guest: &*guest,
             manifest: &self.module.guest.manifest,
             caches: &caches,
             authority: &self.authority,

@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Run modules against any Kubernetes API server.
     Run(RunArgs),
+    /// Run modules and record everything that their guests are told and answered.
+    Record(RecordArgs),
+    /// Run a guest on a recording, offline, and show what it does otherwise.
+    Replay(ReplayArgs),
     /// A scripted tour on an embedded cluster: create, scale, roll, undo, delete.
     Demo(DemoArgs),
     /// Show how a running host and its modules fare.
@@ -205,6 +209,53 @@ pub(crate) struct RunArgs {
     pub(crate) host: HostArgs,
 }
 
+/// Runs like `windlass run`, and writes a file for every guest instance. It ends with a
+/// signal, or after `--for`.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Folder for the recordings; created if it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Record this module; may be given again. Default: all.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) module: Vec<String>,
+    /// Record the syncs of this key, `NAMESPACE/NAME`; may be given again. Default: all. What
+    /// a guest is told besides is always recorded.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Vec<String>,
+    /// Record, and run, for this long.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(crate) window: Option<Duration>,
+    /// Keep the content of Secrets, which is masked otherwise.
+    #[arg(long)]
+    pub(crate) include_secrets: bool,
+    /// Stop recording when the files have this size together.
+    #[arg(long, value_name = "BYTES", default_value = "1Gi", value_parser = bytes)]
+    pub(crate) max_size: u64,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Exits with 0 when the guest did everything as recorded, with 2 when it did not.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// A file that `windlass record` wrote.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The guest to run: a component file, or the name of a stock guest.
+    #[arg(long, value_name = "GUEST", required_unless_present = "print")]
+    pub(crate) module: Option<String>,
+    /// Module configuration (JSON) instead of the recorded one.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) module_config: Option<String>,
+    /// Show what is in the recording.
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Where compiled guests are kept; default `$XDG_CACHE_HOME/windlass` or `~/.cache/windlass`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Simulated nodes.
@@ -345,6 +396,12 @@ fn annotation(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE, such as org.opencontainers.image.source=https://example.com".to_owned()),
     }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    windlass_manager::config::parse_bytes(text)
+        .and_then(|bytes| u64::try_from(bytes).ok())
+        .ok_or_else(|| "write a number of bytes, such as 64Mi or 1Gi".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -7,6 +7,8 @@ mod inspect;
 mod pull;
 mod push;
 mod rbac;
+mod record;
+mod replay;
 mod run;
 mod status;
 mod up;
@@ -22,11 +24,12 @@ impl Command {
     /// What is logged when `--log` says nothing: servers tell what they do, tools only what is wrong.
     pub(crate) fn default_level(&self) -> &'static str {
         match self {
-            Self::Up(_) | Self::Run(_) => "info",
+            Self::Up(_) | Self::Run(_) | Self::Record(_) => "info",
             Self::Demo(_) => "error",
             Self::Status(_)
             | Self::Top(_)
             | Self::Inspect(_)
+            | Self::Replay(_)
             | Self::Config(_)
             | Self::Rbac(_)
             | Self::Push(_)
@@ -41,6 +44,8 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => runtime()?.block_on(up::up(args)),
         Command::Run(args) => runtime()?.block_on(run::run(args)),
+        Command::Record(args) => runtime()?.block_on(record::record(args)),
+        Command::Replay(args) => runtime()?.block_on(replay::replay(args)),
         Command::Demo(args) => runtime()?.block_on(demo::demo(args)),
         Command::Status(args) => runtime()?.block_on(status::status(args)),
         Command::Top(args) => runtime()?.block_on(status::top(args)),

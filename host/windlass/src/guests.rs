@@ -17,6 +17,7 @@ use windlass_manager::host::{Host, HostOptions, Platform};
 use windlass_manager::loader::Workshop;
 use windlass_manager::mandate::Replicas;
 use windlass_manager::module::Module;
+use windlass_manager::record::Recorder;
 use windlass_manager::sources::Sources;
 use windlass_manager::status::HostView;
 use windlass_registry::cache::Cache;
@@ -116,11 +117,23 @@ impl Setup {
         tap: Option<Arc<dyn CallTap>>,
         replicas: Option<Replicas>,
     ) -> anyhow::Result<Hosting> {
+        self.start_recorded(platform, tap, replicas, None).await
+    }
+
+    /// The same, recorded.
+    pub(crate) async fn start_recorded(
+        self,
+        platform: &Platform,
+        tap: Option<Arc<dyn CallTap>>,
+        replicas: Option<Replicas>,
+        recorder: Option<Arc<Recorder>>,
+    ) -> anyhow::Result<Hosting> {
         let options = HostOptions {
             workshop: self.workshop.clone(),
             grace: self.grace,
             tap,
             replicas,
+            recorder,
         };
         self.workshop.sources.attach(platform.client.clone());
         let mut host = Host::start(platform, options, self.modules);

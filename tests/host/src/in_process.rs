@@ -21,6 +21,7 @@ use windlass_manager::config::{ModuleEntry, SourceEntry};
 use windlass_manager::folder::Folder;
 use windlass_manager::host::{Host, HostOptions, ModuleHandle, Platform};
 use windlass_manager::loader::Workshop;
+use windlass_manager::record::Recorder;
 use windlass_manager::sources::Sources;
 use windlass_manager::supervisor::ModuleState;
 
@@ -51,6 +52,16 @@ pub struct InProcess {
 impl InProcess {
     /// Starts everything. The modules' files are read from `folder`.
     pub async fn start(folder: &Path, nodes: u32, modules: Vec<ModuleEntry>) -> Result<Self> {
+        Self::start_recorded(folder, nodes, modules, None).await
+    }
+
+    /// The same, recorded.
+    pub async fn start_recorded(
+        folder: &Path,
+        nodes: u32,
+        modules: Vec<ModuleEntry>,
+        recorder: Option<Arc<Recorder>>,
+    ) -> Result<Self> {
         let server = windlass_apiserver::start(ServerConfig::default()).await?;
         let kubeconfig = server
             .kubeconfig(Scheme::Http)
@@ -75,6 +86,7 @@ impl InProcess {
             grace: GRACE,
             tap: None,
             replicas: None,
+            recorder,
         };
         let host = Host::start(&platform, options, try_join_all(loading).await?);
         host.wait_until_running().await;

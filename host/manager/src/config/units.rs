@@ -55,7 +55,9 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds))
 }
 
-fn parse_bytes(text: &str) -> Option<usize> {
+/// Reads a number of bytes, with a unit or without: `1048576`, `64Mi`, `1G`.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<usize> {
     let (number, unit) = split(text);
     let number: usize = number.parse().ok()?;
     if unit.is_empty() {

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use windlass_core::CONTRACT_VERSION;
 use windlass_core::manifest::{Manifest, View, WatchTarget};
+use windlass_core::seams::LogLevel;
 use windlass_engine::limits::Limits;
 
 use super::entry::{EndReason, Entry};
@@ -80,6 +81,7 @@ pub struct RecordedLimits {
     pub result_bytes: usize,
     pub start_timeout: Duration,
     pub log_lines_per_second: u32,
+    pub log_level: LogLevel,
 }
 
 /// What tells one watch from another.
@@ -124,7 +126,9 @@ pub enum FormatError {
     #[error("cut off within its header: nothing of it can be used")]
     TruncatedHeader,
     /// A checksum is wrong.
-    #[error("damaged at byte {offset}, after {entries} readable entries: copy it again from where it was recorded")]
+    #[error(
+        "damaged at byte {offset}, after {entries} readable entries: copy it again from where it was recorded"
+    )]
     Corrupted {
         /// Where.
         offset: usize,
@@ -162,6 +166,7 @@ impl From<&Limits> for RecordedLimits {
             result_bytes: limits.result_bytes,
             start_timeout: limits.start_timeout,
             log_lines_per_second: limits.log_lines_per_second,
+            log_level: limits.log_level,
         }
     }
 }
@@ -174,6 +179,7 @@ impl From<&RecordedLimits> for Limits {
             result_bytes: limits.result_bytes,
             start_timeout: limits.start_timeout,
             log_lines_per_second: limits.log_lines_per_second,
+            log_level: limits.log_level,
         }
     }
 }
@@ -218,7 +224,9 @@ impl Recording {
         let mut content = Content::default();
         loop {
             let offset = input.offset();
-            let Some(chunk) = read_chunk(&mut input) else { break };
+            let Some(chunk) = read_chunk(&mut input) else {
+                break;
+            };
             let read = chunk.and_then(|chunk| content.read_chunk(chunk));
             read.ok_or(FormatError::Corrupted {
                 offset,
@@ -338,7 +346,9 @@ impl Content {
     fn with_bodies(&self, entry: &Entry<u32>) -> Option<Entry> {
         let mut sound = true;
         let entry = entry.map_bodies(&mut |_, number| {
-            let body = usize::try_from(*number).ok().and_then(|number| self.bodies.get(number));
+            let body = usize::try_from(*number)
+                .ok()
+                .and_then(|number| self.bodies.get(number));
             sound &= body.is_some();
             body.cloned().unwrap_or_default()
         });

@@ -60,7 +60,7 @@ impl Session {
         self,
         instance: Instance,
         driver: Driver,
-    ) -> (RecordedGuest, BoxFuture<'static, GuestFailure>) {
+    ) -> (Box<dyn Guest>, BoxFuture<'static, GuestFailure>) {
         let paced = Paced::new(driver, self.turns.clone());
         let log = Arc::clone(&self.log);
         let driver = async move {
@@ -76,7 +76,7 @@ impl Session {
             log: self.log,
             turns: self.turns,
         };
-        (guest, driver.boxed())
+        (Box::new(guest), driver.boxed())
     }
 }
 
@@ -208,7 +208,7 @@ impl Ambient for Recorded {
 }
 
 /// A guest whose calls wait for their turn.
-pub(crate) struct RecordedGuest {
+struct RecordedGuest {
     instance: Arc<Instance>,
     log: Arc<Log>,
     turns: Arc<Turns>,

@@ -1,11 +1,10 @@
 //! Runs a guest on a recording, offline.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use futures::stream::{self, FuturesUnordered, StreamExt};
 use windlass_core::outcome::GuestFailure;
 use windlass_engine::limits::Limits;
 use windlass_engine::load::LoadedGuest;
@@ -22,8 +21,10 @@ const MAX_KEPT: usize = 10_000;
 /// How a replay went.
 #[derive(Debug)]
 pub struct Report {
-    /// Syncs that both guests ended.
-    pub syncs: u64,
+    /// Syncs in which both guests wrote the same and ended alike.
+    pub same_syncs: u64,
+    /// Syncs in which they did not.
+    pub different_syncs: u64,
     /// Writes in the recording.
     pub recorded_writes: u64,
     /// Of them, those that the replayed guest made too, the same to the last byte.
@@ -59,13 +60,13 @@ pub async fn replay(recording: &Recording, guest: &LoadedGuest, config: Bytes) -
     for segment in Segment::cut(entries) {
         script.push(segment);
     }
-    script.complete();
     script.open();
     let limits = Limits::from(&recording.header.limits);
-    let failure = play(guest, limits, config, &script, None).await;
+    let failure = play(guest, limits, config, &script, async || None).await;
     script.finish(failure.as_ref());
     Report {
-        syncs: findings.syncs(),
+        same_syncs: findings.same_syncs(),
+        different_syncs: findings.different_syncs(),
         recorded_writes: findings.recorded_writes(),
         same_writes: findings.same_writes(),
         total: findings.total(),
@@ -81,7 +82,7 @@ pub(crate) async fn play(
     limits: Limits,
     config: Bytes,
     script: &Arc<Script>,
-    mut more: Option<mpsc::UnboundedReceiver<Segment>>,
+    more: impl AsyncFnMut() -> Option<Segment>,
 ) -> Option<GuestFailure> {
     let (instance, driver) = match guest.instantiate(script.services(config), limits, Arc::default()).await {
         Ok(instance) => instance,
@@ -90,28 +91,23 @@ pub(crate) async fn play(
     let mut calls = script.stage(Arc::new(instance));
     let mut driver = Paced::new(driver, script.clone());
     let mut in_flight = FuturesUnordered::new();
+    let mut more = pin!(stream::unfold(more, async |mut more| Some((more().await?, more))).fuse());
+    let mut complete = false;
     loop {
         tokio::select! {
             biased;
             Some(returned) = in_flight.next() => script.returned(returned),
             Some(call) = calls.recv() => in_flight.push(call),
             failure = &mut driver => return Some(failure),
-            segment = next(&mut more) => match segment {
+            segment = more.next(), if !complete => match segment {
                 Some(segment) => script.push(segment),
                 None => {
-                    more = None;
+                    complete = true;
                     script.complete();
                 }
             },
             () = script.over() => return None,
         }
-    }
-}
-
-async fn next(more: &mut Option<mpsc::UnboundedReceiver<Segment>>) -> Option<Segment> {
-    match more {
-        Some(more) => more.recv().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -122,7 +118,9 @@ fn notes(recording: &Recording, guest: &LoadedGuest) -> Vec<String> {
         Some(EndReason::Instance) => {}
         Some(EndReason::Window) => notes.push("the recording ends with its time window".to_owned()),
         Some(EndReason::Size) => notes.push("the recording ends at its limit in bytes".to_owned()),
-        Some(EndReason::Overrun) => notes.push("the recording ends where the disk did not keep up".to_owned()),
+        Some(EndReason::Overrun) => {
+            notes.push("the recording ends where the disk did not keep up".to_owned())
+        }
         None => notes.push("the recording was cut off: whoever wrote it was killed".to_owned()),
     }
     if header.secrets_masked {

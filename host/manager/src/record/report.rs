@@ -174,7 +174,10 @@ impl fmt::Display for Difference {
 
 impl fmt::Display for DifferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let body = |body: &Option<String>| body.as_ref().map_or(String::new(), |body| format!("\n    {body}"));
+        let body = |body: &Option<String>| {
+            body.as_ref()
+                .map_or(String::new(), |body| format!("\n    {body}"))
+        };
         match self {
             Self::MissingWrite { write, body: sent } => write!(f, "missing: {write}{}", body(sent)),
             Self::ExtraWrite { write, body: sent } => write!(f, "extra: {write}{}", body(sent)),
@@ -206,7 +209,8 @@ impl fmt::Display for DifferenceKind {
 /// Collects what is found while a guest is replayed. Shared with whoever shows it.
 #[derive(Debug)]
 pub struct Findings {
-    syncs: AtomicU64,
+    same_syncs: AtomicU64,
+    different_syncs: AtomicU64,
     recorded_writes: AtomicU64,
     same_writes: AtomicU64,
     counts: [AtomicU64; DifferenceKind::LABELS.len()],
@@ -219,7 +223,8 @@ impl Findings {
     #[must_use]
     pub fn keeping(kept: usize) -> Self {
         Self {
-            syncs: AtomicU64::new(0),
+            same_syncs: AtomicU64::new(0),
+            different_syncs: AtomicU64::new(0),
             recorded_writes: AtomicU64::new(0),
             same_writes: AtomicU64::new(0),
             counts: Default::default(),
@@ -239,8 +244,13 @@ impl Findings {
         latest.push_back(difference);
     }
 
-    pub(crate) fn count_sync(&self) {
-        self.syncs.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_sync(&self, differs: bool) {
+        let syncs = if differs {
+            &self.different_syncs
+        } else {
+            &self.same_syncs
+        };
+        syncs.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_recorded_write(&self) {
@@ -251,10 +261,16 @@ impl Findings {
         self.same_writes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Syncs that both guests ended.
+    /// Syncs in which both guests wrote the same and ended alike.
     #[must_use]
-    pub fn syncs(&self) -> u64 {
-        self.syncs.load(Ordering::Relaxed)
+    pub fn same_syncs(&self) -> u64 {
+        self.same_syncs.load(Ordering::Relaxed)
+    }
+
+    /// Syncs in which they did not.
+    #[must_use]
+    pub fn different_syncs(&self) -> u64 {
+        self.different_syncs.load(Ordering::Relaxed)
     }
 
     /// Writes of the recorded guest.

@@ -76,7 +76,8 @@ impl Watches {
     fn new(recorded: &[RecordedWatch], manifest: &Manifest) -> Self {
         let own = watches(manifest);
         let find = |all: &[RecordedWatch], watch: &RecordedWatch| {
-            let same = |other: &RecordedWatch| (&other.target, &other.selector) == (&watch.target, &watch.selector);
+            let same =
+                |other: &RecordedWatch| (&other.target, &other.selector) == (&watch.target, &watch.selector);
             let position = all.iter().position(same)?;
             WatchId::try_from(position).ok()
         };
@@ -186,7 +187,11 @@ impl Script {
     /// one does before it can be told anything.
     pub(crate) fn open(&self) {
         let mut state = self.state.lock();
-        while state.upcoming.front().is_some_and(|segment| segment.told.is_none()) {
+        while state
+            .upcoming
+            .front()
+            .is_some_and(|segment| segment.told.is_none())
+        {
             if let Some(segment) = state.upcoming.pop_front() {
                 state.load(segment.done);
             }
@@ -242,10 +247,12 @@ impl Script {
         let message = match (failure, recorded) {
             (Some(failure), Some(recorded)) if failure.label() == recorded => None,
             (Some(failure), None) => Some(format!("the replayed guest {failure}; the recorded one did not")),
-            (None, Some(recorded)) => Some(format!("the recorded guest failed ({recorded}); the replayed one did not")),
-            (Some(failure), Some(recorded)) => {
-                Some(format!("the recorded guest failed ({recorded}), the replayed one otherwise: it {failure}"))
-            }
+            (None, Some(recorded)) => Some(format!(
+                "the recorded guest failed ({recorded}); the replayed one did not"
+            )),
+            (Some(failure), Some(recorded)) => Some(format!(
+                "the recorded guest failed ({recorded}), the replayed one otherwise: it {failure}"
+            )),
             (None, None) => None,
         };
         if let Some(message) = message {
@@ -346,6 +353,11 @@ impl Conductor for Script {
                 }
             }
             let Some(segment) = state.upcoming.pop_front() else {
+                if self.live.is_some() && state.calls.is_quiet() {
+                    for kind in state.effects.settle() {
+                        self.found(kind);
+                    }
+                }
                 state.over = state.complete;
                 self.over.wake();
                 return false;

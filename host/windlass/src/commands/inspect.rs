@@ -38,7 +38,7 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// A stock guest by name, otherwise a file.
-fn read(guest: &str) -> anyhow::Result<Bytes> {
+pub(crate) fn read(guest: &str) -> anyhow::Result<Bytes> {
     if Path::new(guest).exists() {
         return Ok(Bytes::from(
             std::fs::read(guest).with_context(|| format!("cannot read {guest}"))?,

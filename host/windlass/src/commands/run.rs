@@ -1,10 +1,12 @@
 //! `windlass run`: modules against any API server until a signal.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::connect::ConnectOptions;
 use windlass_manager::host::Platform;
+use windlass_manager::record::Recorder;
 
 use super::dry_run::dry_run;
 use crate::args::RunArgs;
@@ -13,6 +15,16 @@ use crate::replicas::Election;
 use crate::signals::{Hangups, Signals};
 
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    until(args, std::future::pending(), || None).await
+}
+
+/// Runs modules until a signal, or until `over` resolves. `recorder` is made once the
+/// modules are loaded.
+pub(crate) async fn until(
+    args: RunArgs,
+    over: impl Future<Output = ()>,
+    recorder: impl FnOnce() -> Option<Arc<Recorder>>,
+) -> anyhow::Result<ExitCode> {
     if args.dry_run {
         return dry_run(args).await;
     }
@@ -40,8 +52,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let replicas = election.as_ref().map(|election| election.replicas.clone());
-    let mut hosting = setup.start(&platform, None, replicas).await?;
+    let mut hosting = setup
+        .start_recorded(&platform, None, replicas, recorder())
+        .await?;
     tokio::select! {
+        () = over => {}
         () = signals.next() => {}
         () = hosting.follow(&mut hangups) => {}
     }

@@ -180,7 +180,11 @@ pub(crate) fn encode_header(header: &Header) -> Vec<u8> {
 /// A chunk as it is in the file.
 pub(crate) fn pack(chunk: &[u8]) -> Vec<u8> {
     let packed = lz4_flex::block::compress(chunk);
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).expect("a chunk is small").to_le_bytes();
+    let length = |bytes: &[u8]| {
+        u32::try_from(bytes.len())
+            .expect("a chunk is small")
+            .to_le_bytes()
+    };
     let mut bytes = length(&packed).to_vec();
     bytes.extend_from_slice(&length(chunk));
     bytes.extend_from_slice(&checksum(&packed));
@@ -272,7 +276,12 @@ impl Sink for FileSink {
         if self.chunks.is_none() {
             return;
         }
-        if self.encoder.selection.until.is_some_and(|until| Instant::now() >= until) {
+        if self
+            .encoder
+            .selection
+            .until
+            .is_some_and(|until| Instant::now() >= until)
+        {
             return self.end(EndReason::Window);
         }
         self.encoder.append(entry);
@@ -317,7 +326,9 @@ fn write(file: &mut File, chunks: &Receiver<Vec<u8>>, budget: &AtomicU64) -> io:
         received += 1;
         let packed = pack(&chunk);
         let length = u64::try_from(packed.len()).unwrap_or(u64::MAX);
-        let left = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(length));
+        let left = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(length)
+        });
         if left.is_err() {
             tracing::warn!("the limit on recordings is reached, recording ends");
             budget.store(0, Ordering::Relaxed);

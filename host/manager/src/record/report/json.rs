@@ -81,7 +81,10 @@ mod tests {
     fn differing_fields_are_named_by_path() {
         let recorded = br#"{"spec":{"replicas":2,"list":[{"a":1}],"same":true}}"#;
         let replayed = br#"{"spec":{"replicas":3,"list":[{"a":1},{"b":2}],"same":true},"new":null}"#;
-        let lines: Vec<String> = changes(recorded, replayed).iter().map(ToString::to_string).collect();
+        let lines: Vec<String> = changes(recorded, replayed)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(
             lines,
             [

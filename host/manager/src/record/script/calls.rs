@@ -67,6 +67,8 @@ struct Sync {
     key: Option<ObjectKey>,
     calls: Vec<Recorded>,
     joined: usize,
+    /// Whether a difference was found.
+    differs: bool,
     recorded: Option<SyncResult>,
     replayed: Option<SyncResult>,
 }
@@ -115,17 +117,12 @@ impl Calls {
             request: request.clone(),
             joined: None,
         });
-        let of_sync = |open: &&mut Open| open.sync == sync;
-        let mut candidates: Vec<&mut Open> = self.open.iter_mut().filter(of_sync).collect();
-        candidates.sort_by_key(|open| open.request != request);
-        let like = candidates.first().is_some_and(|open| open.request.is_like(&request));
-        let position = like.then(|| {
-            let chosen = candidates.swap_remove(0).request.clone();
-            self.open
-                .iter()
-                .position(|open| open.sync == sync && open.request == chosen)
-        });
-        if let Some(position) = position.flatten() {
+        let position = |fits: fn(&Request, &Request) -> bool| {
+            let fits = |open: &Open| open.sync == sync && fits(&open.request, &request);
+            self.open.iter().position(fits)
+        };
+        let position = position(Request::eq).or_else(|| position(Request::is_like));
+        if let Some(position) = position {
             let open = self.open.remove(position);
             self.ask(open);
         }
@@ -156,7 +153,11 @@ impl Calls {
             }
         }
         let Some(recorded) = best else {
-            return if entry.recorded.is_some() { self.extra(open) } else { self.open.push(open) };
+            return if entry.recorded.is_some() {
+                self.extra(open)
+            } else {
+                self.open.push(open)
+            };
         };
         recorded.joined = Some(entry.joined);
         entry.joined += 1;
@@ -167,7 +168,9 @@ impl Calls {
             }
         } else {
             let kind = DifferenceKind::changed(&recorded.request, &open.request);
-            self.findings.found(Difference::new(open.sync, entry.key.clone(), kind));
+            entry.differs = true;
+            self.findings
+                .found(Difference::new(open.sync, entry.key.clone(), kind));
         }
         if open.sync == OUTSIDE {
             // It never ends, so it must not pile up.
@@ -186,8 +189,12 @@ impl Calls {
 
     /// The recorded guest never made this call.
     fn extra(&mut self, open: Open) {
-        let key = self.syncs.get(&open.sync).and_then(|sync| sync.key.clone());
         if open.request.is_write() {
+            let sync = self.syncs.get_mut(&open.sync);
+            let key = sync.and_then(|sync| {
+                sync.differs = true;
+                sync.key.clone()
+            });
             let kind = DifferenceKind::ExtraWrite {
                 write: write_line(&open.request),
                 body: body_text(&open.request),
@@ -214,11 +221,11 @@ impl Calls {
     /// The recorded guest ended a sync.
     pub(crate) fn recorded_end(&mut self, sync: SyncId, result: SyncResult) {
         self.syncs.entry(sync).or_default().recorded = Some(result);
-        let (extra, open) = std::mem::take(&mut self.open)
+        let (extra, open): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|open: &Open| open.sync == sync);
         self.open = open;
-        for open in Vec::from_iter::<Vec<Open>>(extra) {
+        for open in extra {
             self.extra(open);
         }
         self.settle_if_over(sync);
@@ -230,43 +237,52 @@ impl Calls {
         self.settle_if_over(sync);
     }
 
+    /// Whether no sync is under way on either side.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.syncs.keys().all(|sync| *sync == OUTSIDE)
+    }
+
     fn settle_if_over(&mut self, id: SyncId) {
         let over = |sync: &&Sync| sync.recorded.is_some() && sync.replayed.is_some();
         if self.syncs.get(&id).filter(over).is_none() {
             return;
         }
         if let Some(sync) = self.syncs.remove(&id) {
-            self.findings.count_sync();
             self.settle(id, sync);
         }
     }
 
     fn settle(&mut self, id: SyncId, sync: Sync) {
-        let mut found = |kind| {
-            self.findings.found(Difference::new(id, sync.key.clone(), kind));
-        };
         let writes = || sync.calls.iter().filter(|recorded| recorded.request.is_write());
-        let mut all_joined = true;
-        for missing in writes().filter(|recorded| recorded.joined.is_none()) {
-            all_joined = false;
-            found(DifferenceKind::MissingWrite {
+        let missing = writes().filter(|recorded| recorded.joined.is_none());
+        let mut kinds: Vec<DifferenceKind> = missing
+            .map(|missing| DifferenceKind::MissingWrite {
                 write: write_line(&missing.request),
                 body: body_text(&missing.request),
-            });
-        }
-        if all_joined && !writes().is_sorted_by_key(|recorded| recorded.joined) {
+            })
+            .collect();
+        if kinds.is_empty() && !writes().is_sorted_by_key(|recorded| recorded.joined) {
             let mut replayed: Vec<&Recorded> = writes().collect();
             replayed.sort_by_key(|recorded| recorded.joined);
-            found(DifferenceKind::Order {
+            kinds.push(DifferenceKind::Order {
                 recorded: writes().map(|recorded| write_line(&recorded.request)).collect(),
-                replayed: replayed.iter().map(|joined| write_line(&joined.request)).collect(),
+                replayed: replayed
+                    .iter()
+                    .map(|joined| write_line(&joined.request))
+                    .collect(),
             });
         }
         if sync.recorded != sync.replayed {
-            found(DifferenceKind::Outcome {
+            kinds.push(DifferenceKind::Outcome {
                 recorded: outcome_text(sync.recorded.as_ref()),
                 replayed: outcome_text(sync.replayed.as_ref()),
             });
+        }
+        if id != OUTSIDE {
+            self.findings.count_sync(sync.differs || !kinds.is_empty());
+        }
+        for kind in kinds {
+            self.findings.found(Difference::new(id, sync.key.clone(), kind));
         }
         for recorded in &sync.calls {
             self.early.remove(&recorded.call);
@@ -282,7 +298,14 @@ impl Calls {
                 let unfinished = Difference::new(id, sync.key.clone(), DifferenceKind::Unfinished);
                 self.findings.found(unfinished);
                 let replayed = sync.recorded.clone();
-                self.settle(id, Sync { replayed, ..sync });
+                self.settle(
+                    id,
+                    Sync {
+                        replayed,
+                        differs: true,
+                        ..sync
+                    },
+                );
             }
         }
     }

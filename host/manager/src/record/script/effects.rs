@@ -70,14 +70,16 @@ impl Effects {
 
     /// What only one of them did. For a moment at which both have come equally far.
     pub(crate) fn settle(&mut self) -> impl Iterator<Item = DifferenceKind> {
-        std::mem::take(&mut self.0).into_iter().flat_map(|(effect, count)| {
-            let times = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-            let kind = if count > 0 {
-                DifferenceKind::MissingEffect { effect }
-            } else {
-                DifferenceKind::ExtraEffect { effect }
-            };
-            std::iter::repeat_n(kind, times)
-        })
+        std::mem::take(&mut self.0)
+            .into_iter()
+            .flat_map(|(effect, count)| {
+                let times = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+                let kind = if count > 0 {
+                    DifferenceKind::MissingEffect { effect }
+                } else {
+                    DifferenceKind::ExtraEffect { effect }
+                };
+                std::iter::repeat_n(kind, times)
+            })
     }
 }

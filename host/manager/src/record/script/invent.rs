@@ -37,7 +37,13 @@ fn complete(object: &mut Map<String, Value>, request: &ApiRequest) {
         return;
     };
     let mut default = |field: &str, value: String| {
-        if !value.is_empty() && metadata.get(field).and_then(Value::as_str).unwrap_or("").is_empty() {
+        if !value.is_empty()
+            && metadata
+                .get(field)
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .is_empty()
+        {
             metadata.insert(field.to_owned(), Value::from(value));
         }
     };
@@ -46,7 +52,10 @@ fn complete(object: &mut Map<String, Value>, request: &ApiRequest) {
     default("uid", format!("00000000-0000-4000-8000-{number:012x}"));
     default("resourceVersion", "1".to_owned());
     default("creationTimestamp", "1970-01-01T00:00:00Z".to_owned());
-    let prefix = metadata.get("generateName").and_then(Value::as_str).map(str::to_owned);
+    let prefix = metadata
+        .get("generateName")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     if let Some(prefix) = prefix.filter(|_| !metadata.contains_key("name")) {
         metadata.insert("name".to_owned(), Value::from(format!("{prefix}{number:05x}")));
     }
