@@ -28,12 +28,12 @@ pub enum ConfigFileError {
         path: PathBuf,
     },
     /// It says something wrong.
-    #[error("configuration {}: {source}", path.display())]
+    #[error("configuration {}: {problem}", path.display())]
     Config {
         /// Which.
         path: PathBuf,
-        /// What.
-        source: ConfigError,
+        /// What. No source of the error, because its text is in the message already.
+        problem: ConfigError,
     },
 }
 
@@ -77,9 +77,9 @@ impl ConfigFile {
         let text = std::str::from_utf8(&bytes).map_err(|_| ConfigFileError::NotText {
             path: self.path.clone(),
         })?;
-        HostConfiguration::parse(text).map_err(|source| ConfigFileError::Config {
+        HostConfiguration::parse(text).map_err(|problem| ConfigFileError::Config {
             path: self.path.clone(),
-            source,
+            problem,
         })
     }
 

@@ -280,7 +280,7 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Write a configuration with every default; without a file, what `windlass up` runs.
+    /// Write a configuration with every default; without a file, one of the stock guests.
     Print {
         /// HostConfiguration file.
         #[arg(long, value_name = "FILE")]
@@ -300,7 +300,7 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct RbacArgs {
-    /// HostConfiguration file; without one, what `windlass up` runs.
+    /// HostConfiguration file; without one, the stock guests are meant.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// ServiceAccount that the host runs as.

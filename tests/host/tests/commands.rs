@@ -64,7 +64,7 @@ fn module(rest: &str) -> String {
 fn a_guest_file_that_is_missing_or_no_component_is_named() -> Result<()> {
     let output = run_configuration(&module(""), &[])?;
     assert!(
-        output.starts_with("error: configuration host.yaml: module mine: cannot read mine.wasm in FOLDER"),
+        output.starts_with("error: module mine: cannot read mine.wasm in FOLDER"),
         "{output}"
     );
     let output = run_configuration(&module(""), &[("mine.wasm", b"#!/bin/sh\n")])?;
@@ -103,7 +103,7 @@ fn a_guest_may_not_lie_outside_the_configuration_s_folder() -> Result<()> {
     let text = format!("{HEAD}modules:\n- name: mine\n  source: {{file: ../../../../etc/hostname}}\n");
     let output = run_configuration(&text, &[])?;
     assert!(
-        output.contains("guests are read from the configuration's folder and below"),
+        output.contains("files are read from this folder and below"),
         "{output}"
     );
     Ok(())
@@ -232,6 +232,58 @@ fn inspect_tells_what_a_guest_is_and_needs() -> Result<()> {
             output.starts_with("error: \"nothing\" is neither a file nor a stock guest")
         ),
         (Some(1), true),
+        "{output}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_configuration_is_checked_printed_and_explained() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("host.yaml");
+    let path = file.to_string_lossy().into_owned();
+    std::fs::write(&file, module("  limits: {memry: 5Mi}\n"))?;
+    let (code, output) = run(&["config", "check", "-f", &path], folder.path())?;
+    assert_eq!(code, Some(1));
+    assert!(
+        output.contains("line 6 column 12: unknown field `memry`, did you mean `memory`?"),
+        "{output}"
+    );
+    assert_eq!(output.matches("memry").count(), 1, "said once: {output}");
+
+    let (code, printed) = run(&["config", "print"], folder.path())?;
+    assert_eq!(code, Some(0), "{printed}");
+    std::fs::write(&file, &printed)?;
+    let (code, output) = run(&["config", "check", "-f", &path], folder.path())?;
+    assert_eq!((code, output), (Some(0), format!("{path} is valid: 4 modules")));
+    let (_, again) = run(&["config", "print", "--config", &path], folder.path())?;
+    assert_eq!(again, printed);
+
+    let (code, output) = run(&["config", "schema"], folder.path())?;
+    assert_eq!(code, Some(0));
+    serde_json::from_str::<serde_json::Value>(&output)?;
+    let (_, output) = run(&["config", "reference"], folder.path())?;
+    assert!(output.starts_with("# Configuration"), "{output}");
+    Ok(())
+}
+
+#[test]
+fn rbac_prints_a_role_for_the_account_that_is_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (code, output) = run(&["rbac", "--service-account", "ops:host"], folder.path())?;
+    assert_eq!(code, Some(0), "{output}");
+    for part in [
+        "kind: ServiceAccount",
+        "kind: ClusterRole\n",
+        "kind: RoleBinding",
+        "namespace: ops",
+    ] {
+        assert!(output.contains(part), "{part} is missing in:\n{output}");
+    }
+    let (code, output) = run(&["rbac", "--service-account", "host"], folder.path())?;
+    assert_ne!(code, Some(0));
+    assert!(
+        output.contains("write namespace and name, such as kube-system:windlass"),
         "{output}"
     );
     Ok(())
