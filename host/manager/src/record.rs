@@ -1,8 +1,9 @@
 //! Record, replay and shadow: everything a guest was told and answered, kept, told again,
 //! or told to another version at the same time.
 //!
-//! A guest meets the host at two seams only, [`Services`] that it calls and [`Guest`] by
-//! which it is called. A recorded instance has a wrapper around each that appends to a
+//! A guest meets the host at two seams only,
+//! [`Services`](windlass_core::seams::Services) that it calls and [`Guest`] by which it is
+//! called. A recorded instance has a wrapper around each that appends to a
 //! log, and is told one thing at a time ([`turns`]), so that the order of the log is all
 //! there is to know about how its syncs ran through each other.
 //!
@@ -42,8 +43,6 @@ use windlass_core::key::ObjectKey;
 use windlass_core::manifest::WatchTarget;
 use windlass_core::outcome::GuestFailure;
 use windlass_core::seams::Guest;
-#[expect(unused_imports, reason = "named in the documentation")]
-use windlass_core::seams::Services;
 use windlass_engine::instance::{Driver, Instance};
 
 use self::format::Header;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
+use windlass_cluster::footprint::Footprint;
 use windlass_cluster::lister::Lister;
 use windlass_cluster::module_client::{
     CallObserver, ModuleClient, ModuleClientConfig, ModuleClientError, SentCall,
@@ -65,8 +66,8 @@ impl Version {
             field_manager: module.field_manager.clone(),
             event_source: module.event_source.clone(),
             grants: module.grants.clone(),
-            qps: module.api_qps,
-            burst: module.api_burst,
+            qps: module.api_rate.qps,
+            burst: module.api_rate.burst,
             max_in_flight: module.api_in_flight,
             impersonate: module.impersonate.clone(),
             tenure: authority.tenure().cloned(),
@@ -129,10 +130,12 @@ impl Version {
                 };
             }
         };
+        let footprint = subscription.footprint();
         let id = self.controller.next_run();
         let end = tokio::select! {
             end = self.run_instance(id, &mut subscription, &orders, grace, started) => end,
             () = kill.cancelled() => LoopEnd::Failed(GuestFailure::Stopped),
+            failure = past_cache_limit(&footprint, self.module.cached_bytes) => LoopEnd::Failed(failure),
         };
         // In this order: an answer that comes late belongs to a key that is still in flight.
         self.controller.outstanding.settled().await;
@@ -140,9 +143,10 @@ impl Version {
             self.controller.blame(id, failure);
         }
         self.controller.requeue_in_flight(id);
+        let is_final = matches!(&end, LoopEnd::Failed(failure) if failure.is_final());
         Ended {
             end,
-            subscription: Some(subscription),
+            subscription: (!is_final).then_some(subscription),
         }
     }
 
@@ -214,9 +218,10 @@ impl Version {
             return self.run_shadow(services, subscription, orders, started).await;
         }
         let session = self.session();
-        let services = session
-            .as_ref()
-            .map_or_else(|| services.clone(), |session| session.services(services.clone()));
+        let services = match &session {
+            Some(session) => session.services(services),
+            None => services,
+        };
         let limits = self.module.limits.clone();
         let usage = Arc::clone(&self.controller.usage);
         let (instance, driver) = match self.module.guest.instantiate(services, limits, usage).await {
@@ -248,6 +253,17 @@ impl Version {
             end = job.run(subscription, started, orders) => end,
             failure = driver => LoopEnd::Failed(failure),
         }
+    }
+}
+
+/// Waits until the watches need more of the caches than they may.
+async fn past_cache_limit(footprint: &Footprint, limit_bytes: Option<usize>) -> GuestFailure {
+    let Some(limit_bytes) = limit_bytes else {
+        return std::future::pending().await;
+    };
+    GuestFailure::CachedBytes {
+        cached_bytes: footprint.exceeds(limit_bytes).await,
+        limit_bytes,
     }
 }
 

@@ -84,7 +84,10 @@ pub(crate) async fn play(
     script: &Arc<Script>,
     more: impl AsyncFnMut() -> Option<Segment>,
 ) -> Option<GuestFailure> {
-    let (instance, driver) = match guest.instantiate(script.services(config), limits, Arc::default()).await {
+    let (instance, driver) = match guest
+        .instantiate(script.services(config), limits, Arc::default())
+        .await
+    {
         Ok(instance) => instance,
         Err(failure) => return Some(failure),
     };
