@@ -29,7 +29,10 @@ impl Impersonation {
     }
 
     /// The headers that ask for it.
-    pub(crate) fn headers(&self) -> Result<HeaderMap, InvalidHeaderValue> {
+    ///
+    /// # Errors
+    /// When a name cannot be in a header.
+    pub fn headers(&self) -> Result<HeaderMap, InvalidHeaderValue> {
         let mut headers = HeaderMap::new();
         headers.insert(USER, HeaderValue::from_str(&self.user)?);
         for group in &self.groups {

@@ -55,15 +55,24 @@ impl Builds {
         self.folder.path()
     }
 
-    /// Replaces a guest's file in one step, as `cp` and `mv` would.
-    pub fn replace(&self, name: &str, build: Build) -> Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(self.folder.path())?;
-        file.write_all(&self.bytes(name, build)?)?;
-        file.persist(self.folder.path().join(format!("{name}.wasm")))?;
+    /// Puts a build of a guest in another file, in one step.
+    pub fn put(&self, file: &str, name: &str, build: Build) -> Result<()> {
+        let path = self.folder.path().join(file);
+        let folder = path.parent().context("a file is in a folder")?;
+        std::fs::create_dir_all(folder)?;
+        let mut new = tempfile::NamedTempFile::new_in(folder)?;
+        new.write_all(&self.bytes(name, build)?)?;
+        new.persist(path)?;
         Ok(())
     }
 
-    fn bytes(&self, name: &str, build: Build) -> Result<Vec<u8>> {
+    /// Replaces a guest's file in one step, as `cp` and `mv` would.
+    pub fn replace(&self, name: &str, build: Build) -> Result<()> {
+        self.put(&format!("{name}.wasm"), name, build)
+    }
+
+    /// The content of such a file.
+    pub fn bytes(&self, name: &str, build: Build) -> Result<Vec<u8>> {
         let name = if build == Build::NoHandler {
             "windlass-fixture-no-handler"
         } else {

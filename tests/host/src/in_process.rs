@@ -11,6 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use futures::future::try_join_all;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use tempfile::TempDir;
 use windlass_apiserver::{Scheme, ServerConfig, ServerHandle};
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::connect::ConnectOptions;
@@ -23,7 +24,8 @@ use windlass_manager::host::{Host, HostOptions, ModuleHandle, Platform};
 use windlass_manager::loader::Workshop;
 use windlass_manager::record::Recorder;
 use windlass_manager::sources::Sources;
-use windlass_manager::supervisor::ModuleState;
+use windlass_manager::supervisor::{ModuleState, ModuleStatus};
+use windlass_registry::cache::Cache;
 
 use crate::cluster::Namespace;
 use crate::wait;
@@ -47,6 +49,8 @@ pub struct InProcess {
     /// The namespace that tests work in.
     pub namespace: Namespace,
     agent: AgentHandle,
+    /// What was pulled from registries.
+    _cache: TempDir,
 }
 
 impl InProcess {
@@ -76,7 +80,9 @@ impl InProcess {
         let mut agent = AgentConfig::with_nodes(nodes);
         agent.latencies.creating_to_running = Duration::from_millis(50);
         let agent = NodeAgent::start(&platform.client, &platform.informers, None, agent).await?;
-        let workshop = workshop(folder)?;
+        let cache = tempfile::tempdir()?;
+        let workshop = workshop(folder, cache.path())?;
+        workshop.sources.attach(platform.client.clone());
         let loading = modules.into_iter().map(Arc::new).map(|entry| {
             let workshop = workshop.clone();
             async move { workshop.load(&entry).await }
@@ -101,6 +107,7 @@ impl InProcess {
             workshop,
             namespace,
             agent,
+            _cache: cache,
         })
     }
 
@@ -109,6 +116,36 @@ impl InProcess {
         let modules = self.host.modules();
         let found = modules.into_iter().find(|module| module.name == name);
         found.with_context(|| format!("no module {name}"))
+    }
+
+    /// Waits until the status of a module is as it should be.
+    pub async fn wait_for(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&ModuleStatus) -> bool,
+    ) -> Result<ModuleStatus> {
+        let mut status = self.module(name)?.status;
+        match tokio::time::timeout(wait::LIMIT, status.wait_for(&holds)).await {
+            Ok(status) => Ok(status?.clone()),
+            Err(_) => anyhow::bail!("{name}: waited for {what}; now {:?}", self.module(name)?.status.borrow()),
+        }
+    }
+
+    /// Waits until the latest change of a module was refused for a reason with this in it.
+    pub async fn wait_refused(&self, name: &str, reason: &str) -> Result<ModuleStatus> {
+        let rejected = |status: &ModuleStatus| status.reload.as_ref().and_then(|reload| reload.rejected.clone());
+        let refused = |status: &ModuleStatus| rejected(status).is_some_and(|text| text.contains(reason));
+        self.wait_for(name, &format!("refusal: {reason}"), refused).await
+    }
+
+    /// Waits until a module serves a component of this digest.
+    pub async fn wait_serving(&self, name: &str, digest: &str) -> Result<ModuleStatus> {
+        let serves = |status: &ModuleStatus| {
+            let serving = status.serving.as_ref();
+            status.state == ModuleState::Running && serving.is_some_and(|module| module.guest.digest == digest)
+        };
+        self.wait_for(name, &format!("component {digest}"), serves).await
     }
 
     /// How often a module's instance failed.
@@ -157,6 +194,15 @@ pub fn from_file(name: &str, file: &str) -> ModuleEntry {
     entry
 }
 
+/// A module from anywhere, its needs granted and its calls not limited.
+#[must_use]
+pub fn from_source(name: &str, source: SourceEntry) -> ModuleEntry {
+    ModuleEntry {
+        source,
+        ..from_file(name, "")
+    }
+}
+
 /// The stock guests, from the files that they were built to.
 #[must_use]
 pub fn stock() -> Vec<ModuleEntry> {
@@ -165,7 +211,7 @@ pub fn stock() -> Vec<ModuleEntry> {
 }
 
 /// Compiled code is kept for the next test.
-fn workshop(folder: &Path) -> Result<Workshop> {
+fn workshop(folder: &Path, pulled: &Path) -> Result<Workshop> {
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp/guest-cache");
     std::fs::create_dir_all(&cache)?;
     let cache_dir = Some(Dir::open_ambient_dir(&cache, ambient_authority())?);
@@ -175,6 +221,7 @@ fn workshop(folder: &Path) -> Result<Workshop> {
     })?;
     let folder =
         Folder::open(folder).with_context(|| format!("{}: run `make guests` first", folder.display()))?;
-    let sources = Sources::new(|_| None, Vec::new(), Some(Arc::new(folder)));
+    let pulled = Cache::open(Dir::open_ambient_dir(pulled, ambient_authority())?, 1 << 30)?;
+    let sources = Sources::new(|_| None, Vec::new(), Some(Arc::new(folder))).with_registry_cache(pulled);
     Ok(Workshop::new(engine, Arc::new(sources)))
 }

@@ -7,6 +7,7 @@
 pub mod builds;
 pub mod census;
 pub mod cluster;
+pub mod docker_registry;
 pub mod figures;
 pub mod in_process;
 pub mod kubectl;

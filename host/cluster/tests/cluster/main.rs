@@ -10,6 +10,7 @@ mod informer;
 mod lease;
 mod lease_server;
 mod module_client;
+mod object_watch;
 mod recorder;
 mod server;
 mod trouble;

@@ -1,0 +1,167 @@
+//! `windlass run --dry-run`: what a configuration would do, without doing it.
+//!
+//! Loads every module from its source and holds it against its grants as a start would,
+//! and asks the API server what the host may do there. Without a cluster the rest is told
+//! all the same.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use futures::future::join_all;
+use windlass_cluster::client::ApiClient;
+use windlass_cluster::connect::ConnectOptions;
+use windlass_cluster::discovery::DiscoveryCache;
+use windlass_core::key::Resource;
+use windlass_core::manifest::WatchTarget;
+use windlass_manager::access;
+use windlass_manager::module::Module;
+
+use crate::args::RunArgs;
+use crate::configuration::Followed;
+use crate::registry::patiently;
+use crate::{guests, logging};
+
+/// What was found, as it is printed.
+#[derive(Default)]
+struct Report {
+    failures: usize,
+}
+
+impl Report {
+    fn line(&self, label: &str, text: &str) {
+        anstream::println!("  {label:<10} {text}");
+    }
+
+    fn failure(&mut self, label: &str, text: &str) {
+        self.failures += 1;
+        anstream::println!("  {}{label:<10}{} {text}", logging::ERROR, logging::RESET);
+    }
+}
+
+pub(crate) async fn dry_run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    let followed = Followed::open(&args.config).await?;
+    let workshop = guests::workshop(args.host.cache_dir.as_deref(), Some(&followed))?;
+    let cluster = connect(&args).await;
+    if let Ok(client) = &cluster {
+        workshop.sources.attach(client.clone());
+    }
+    let entries: Vec<_> = followed.modules().iter().cloned().map(Arc::new).collect();
+    let loading = entries
+        .iter()
+        .filter(|entry| entry.enabled)
+        .map(|entry| workshop.load(entry));
+    let loaded = patiently("Fetching and compiling guests …", join_all(loading)).await;
+    let mut loaded = loaded.into_iter();
+    let mut modules = Vec::new();
+    for entry in &entries {
+        anstream::println!("module {}", entry.name);
+        match entry.enabled.then(|| loaded.next()).flatten() {
+            None => report.line("disabled", "does not run"),
+            Some(Err(error)) => report.failure("fails", &error.to_string()),
+            Some(Ok(module)) => {
+                describe(&report, &module);
+                modules.push(module);
+            }
+        }
+    }
+    for problem in followed.problems() {
+        report.failure("fails", &problem);
+    }
+    let caches = caches(&modules);
+    anstream::println!("caches: {}", caches.len());
+    for (resource, users) in &caches {
+        let resource = resource
+            .as_ref()
+            .map_or("everything deletable".to_owned(), ToString::to_string);
+        report.line(&resource, &format!("for {}", users.join(", ")));
+    }
+    match cluster {
+        Ok(client) => check(&mut report, &client, &followed, &modules, &caches).await,
+        Err(error) => anstream::println!("cluster: not reached, permissions not checked: {error:#}"),
+    }
+    Ok(match report.failures {
+        0 => ExitCode::SUCCESS,
+        failures => {
+            anstream::println!("{failures} would fail");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+async fn connect(args: &RunArgs) -> anyhow::Result<ApiClient> {
+    let client = ApiClient::connect(&ConnectOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        ..ConnectOptions::default()
+    })
+    .await?;
+    client.check().await?;
+    Ok(client)
+}
+
+fn describe(report: &Report, module: &Module) {
+    let manifest = &module.guest.manifest;
+    report.line("from", &module.origin);
+    let identity = format!(
+        "{} {}, sha256:{}",
+        manifest.name, manifest.version, module.guest.digest
+    );
+    report.line("guest", &identity);
+    if let Some(identity) = &module.impersonate {
+        report.line("acts as", &identity.user);
+    }
+    report.line("runs", &format!("{} syncs at once", module.workers));
+}
+
+/// The caches that modules share, by resource; none in particular for everything there is.
+fn caches(modules: &[Module]) -> BTreeMap<Option<Resource>, Vec<&str>> {
+    let mut caches: BTreeMap<Option<Resource>, Vec<&str>> = BTreeMap::new();
+    for module in modules {
+        for watch in &module.guest.manifest.watches {
+            let resource = match &watch.target {
+                WatchTarget::One(resource) => Some(resource.clone()),
+                WatchTarget::Discovered { .. } => None,
+            };
+            let users = caches.entry(resource).or_default();
+            if !users.contains(&module.name.as_str()) {
+                users.push(&module.name);
+            }
+        }
+    }
+    caches
+}
+
+/// Asks the API server whether it serves what is watched and allows what is needed.
+async fn check(
+    report: &mut Report,
+    client: &ApiClient,
+    followed: &Followed,
+    modules: &[Module],
+    caches: &BTreeMap<Option<Resource>, Vec<&str>>,
+) {
+    anstream::println!("cluster {}", client.address());
+    let discovery = DiscoveryCache::new(client.clone());
+    for resource in caches.keys().flatten() {
+        match discovery.find(resource).await {
+            Ok(Some(_)) => {}
+            Ok(None) => report.failure("not served", &format!("{} {resource}", resource.api_version())),
+            Err(error) => report.failure("discovery", &error.message),
+        }
+    }
+    let needs = access::needs(followed.configuration(), modules);
+    let count = needs.len();
+    match access::denied(client, needs).await {
+        Ok(denied) => {
+            report.line("allowed", &format!("{} of {count} needs", count - denied.len()));
+            for need in denied {
+                report.failure("denied", &need.to_string());
+            }
+        }
+        Err(error) => report.failure(
+            "unknown",
+            &format!("permissions cannot be checked: {}", error.message),
+        ),
+    }
+}

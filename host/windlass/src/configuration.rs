@@ -1,0 +1,90 @@
+//! The configuration that a host follows: the file, and the modules that it comes to with
+//! its directories of guests.
+//!
+//! Promises: what is wrong is logged once; the last good configuration goes on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use windlass_manager::config::{HostConfiguration, ModuleEntry};
+use windlass_manager::config_file::ConfigFile;
+use windlass_manager::folder::Folder;
+use windlass_manager::sources::directory::{Directories, Expanded};
+
+/// A configuration file and what was made of it last.
+pub(crate) struct Followed {
+    file: ConfigFile,
+    directories: Directories,
+    configuration: HostConfiguration,
+    expanded: Expanded,
+}
+
+impl Followed {
+    /// Reads a configuration file.
+    pub(crate) async fn open(path: &Path) -> anyhow::Result<Self> {
+        let file = ConfigFile::open(path)?;
+        let configuration = file.read().await?;
+        let mut followed = Self {
+            directories: Directories::new(file.folder()),
+            file,
+            configuration,
+            expanded: Expanded::default(),
+        };
+        followed.expand().await;
+        Ok(followed)
+    }
+
+    /// What the file says.
+    pub(crate) fn configuration(&self) -> &HostConfiguration {
+        &self.configuration
+    }
+
+    /// Its modules, those of directories among them.
+    pub(crate) fn modules(&self) -> &[ModuleEntry] {
+        &self.expanded.modules
+    }
+
+    /// What does not become modules, and why.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
+        self.expanded.problems.iter().map(ToString::to_string)
+    }
+
+    /// The folder it is in.
+    pub(crate) fn folder(&self) -> Arc<Folder> {
+        self.file.folder()
+    }
+
+    /// Ticks when there may be something else in that folder or below.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.file.changes()
+    }
+
+    /// Reads everything again. Returns whether it comes to something else than before.
+    pub(crate) async fn look_again(&mut self) -> bool {
+        let changed = match self.file.read().await {
+            Ok(configuration) => {
+                let changed = configuration != self.configuration;
+                self.configuration = configuration;
+                changed
+            }
+            Err(error) => {
+                tracing::error!(%error, "configuration rejected, the last good one goes on");
+                false
+            }
+        };
+        self.expand().await || changed
+    }
+
+    async fn expand(&mut self) -> bool {
+        let expanded = self.directories.expand(&self.configuration.modules).await;
+        for problem in &expanded.problems {
+            if !self.expanded.problems.contains(problem) {
+                tracing::error!(%problem, "no module of that");
+            }
+        }
+        let changed = expanded.modules != self.expanded.modules;
+        self.expanded = expanded;
+        changed
+    }
+}
