@@ -8,6 +8,7 @@ use windlass_cluster::reflector::ReflectorConfig;
 use windlass_cluster::registry::InformerRegistry;
 use windlass_cluster::subscription::Subscription;
 use windlass_core::manifest::{View, WatchSpec, WatchTarget};
+use windlass_core::permission::{Grants, PermissionRule};
 
 use crate::discovery::{ALL, answer, group, resource};
 use crate::informer::{sorted, watch_of};
@@ -165,4 +166,26 @@ async fn a_group_that_fails_keeps_its_watches() {
     answer(&mut server, &[], &[carts()]).await;
     server.expect_quiet().await;
     assert_eq!(registry.status()[0].objects, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_read_is_left_out_and_no_wildcard_covers_secrets() {
+    let (client, mut server) = server();
+    let discovery = Arc::new(DiscoveryCache::new(client.clone()));
+    let registry = InformerRegistry::new(client, discovery, ReflectorConfig::default());
+    let anything = || vec!["*".into()];
+    let grants = Grants(vec![PermissionRule {
+        api_groups: anything(),
+        resources: anything(),
+        verbs: anything(),
+        ..PermissionRule::default()
+    }]);
+    let mut subscription = registry.subscribe_within(&[everything(&[])], &grants).unwrap();
+    let core = [resource("pods", "Pod", ALL), resource("secrets", "Secret", ALL)];
+    answer(&mut server, &core, &[]).await;
+    let watches = serve(&mut server, 1).await;
+    assert_eq!(watches[0].0, "/api/v1/pods");
+    assert_eq!(collect(&mut subscription, 1).await, ["Added Pod pods"]);
+    assert!(subscription.has_synced());
+    server.expect_quiet().await;
 }
