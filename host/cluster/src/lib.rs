@@ -13,6 +13,7 @@ pub mod connect;
 pub mod discovery;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod footprint;
 pub mod impersonation;
 pub mod informer;
 pub mod lease;

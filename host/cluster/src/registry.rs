@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::runtime::Handle;
@@ -224,6 +224,16 @@ impl Shared {
             entry.stop.cancel();
             running.remove(resource);
         }
+    }
+
+    /// What the caches of these resources hold.
+    pub(crate) fn cached_bytes(&self, resources: &HashSet<Resource>) -> usize {
+        let running = self.running.lock();
+        resources
+            .iter()
+            .filter_map(|resource| running.get(resource))
+            .map(|running| running.informer.cache().bytes())
+            .sum()
     }
 
     /// Runs a task until the registry stops, or it is told to.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use windlass_core::key::Resource;
 use windlass_core::seams::DeltaBatch;
 
+use crate::footprint::Footprint;
 use crate::informer::AttachmentId;
 use crate::lister::Lister;
 use crate::queue::Queue;
@@ -18,16 +19,12 @@ use crate::registry::{Leaving, Shared};
 pub struct Subscription {
     queue: Arc<Queue>,
     lister: Arc<Lister>,
-    _held: Held,
+    held: Held,
 }
 
 impl Subscription {
     pub(crate) fn new(queue: Arc<Queue>, lister: Arc<Lister>, held: Held) -> Self {
-        Self {
-            queue,
-            lister,
-            _held: held,
-        }
+        Self { queue, lister, held }
     }
 
     /// Waits for the next deltas, at most a thousand. The answer may be empty: then only
@@ -53,6 +50,18 @@ impl Subscription {
     #[must_use]
     pub fn lister(&self) -> Arc<Lister> {
         Arc::clone(&self.lister)
+    }
+
+    /// How much of the caches the watches need.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        let Held {
+            shared,
+            ones,
+            discovered,
+        } = &self.held;
+        let resources = ones.iter().map(|(resource, _)| resource.clone());
+        Footprint::new(Arc::clone(shared), resources.collect(), discovered.clone())
     }
 
     /// Ticks whenever one of the caches moved on, for [`windlass_core::gate::Gate::ready`].

@@ -26,7 +26,8 @@ pub enum SyncError {
 
 /// Why a guest instance ended, or a call into it could not be made. Every variant maps
 /// to one metric label ([`GuestFailure::label`]) and one outcome: the keys in flight are
-/// requeued and the supervisor starts a new instance after a back-off.
+/// requeued and the supervisor starts a new instance after a back-off, unless that would
+/// be of no use ([`GuestFailure::is_final`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuestFailure {
     /// The component could not be instantiated.
@@ -60,6 +61,17 @@ pub enum GuestFailure {
     /// It broke the contract: a result too large, an unknown watch, a wrong handle.
     #[error("broke the contract: {0}")]
     Contract(String),
+    /// What it watches takes more room in the caches than it may have.
+    #[error(
+        "what it watches takes {cached_bytes} bytes in the caches, and its limit is {limit_bytes}; raise \
+         `limits.cachedBytes`, or watch less"
+    )]
+    CachedBytes {
+        /// What it takes.
+        cached_bytes: usize,
+        /// The limit.
+        limit_bytes: usize,
+    },
     /// The instance is gone; the call was never made or its answer is lost.
     #[error("instance stopped")]
     Stopped,
@@ -77,7 +89,14 @@ impl GuestFailure {
             Self::Memory { .. } => "memory",
             Self::Stack { .. } => "stack",
             Self::Contract(_) => "contract",
+            Self::CachedBytes { .. } => "cached-bytes",
             Self::Stopped => "stopped",
         }
+    }
+
+    /// Whether every other instance would fail alike until somebody changes something.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::CachedBytes { .. })
     }
 }

@@ -39,9 +39,10 @@ use crate::rate_limiter::RateLimiterConfig;
 /// Settings of a queue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct QueueConfig {
-    /// Most keys the queue holds (ready, delayed and processing together) before
-    /// [`Workqueue::try_add`] refuses new ones. Ordinary adds are not limited: they come
-    /// from caches, which have limits of their own, and dropping one would lose it.
+    /// Most keys that came by [`Workqueue::try_add`] and are in the queue (ready, delayed
+    /// and processing together) before it refuses new ones. Ordinary adds are neither
+    /// limited nor counted: they come from caches, which have limits of their own, and
+    /// dropping one would lose it.
     pub limit: Option<usize>,
     /// How long a key has to wait for one more level of priority.
     pub ageing_step: Duration,
@@ -119,7 +120,7 @@ impl<K: Clone + Eq + Hash> Workqueue<K> {
     }
 
     /// Like [`Workqueue::add_with`] under the queue's limit: refuses, and counts, a key
-    /// that is not in the queue when the queue is full.
+    /// that is not in the queue when as many are that were added like this.
     ///
     /// # Errors
     /// When the key was refused.

@@ -26,6 +26,9 @@ use windlass_telemetry::sync_recorder::{SyncEnd, SyncRecorder};
 use crate::calls::Outstanding;
 use crate::suspects::{SetAside, Suspects, Treatment};
 
+/// A guest that floods its queue is complained of no more often.
+const COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
+
 /// Counters of one controller, for status and summaries.
 #[derive(Debug, Default)]
 pub struct ControllerStats {
@@ -70,6 +73,7 @@ pub struct Controller {
     sync_ended: Notify,
     in_flight: Mutex<HashMap<SyncId, InFlight>>,
     suspects: Mutex<Suspects>,
+    refusals: Mutex<Refusals>,
     next_sync: AtomicU64,
     next_run: AtomicU64,
 }
@@ -90,6 +94,7 @@ impl Controller {
             sync_ended: Notify::new(),
             in_flight: Mutex::new(HashMap::new()),
             suspects: Mutex::default(),
+            refusals: Mutex::default(),
             next_sync: AtomicU64::new(1),
             next_run: AtomicU64::new(1),
         }
@@ -231,7 +236,31 @@ fn is_deed_of_a_sync(failure: &GuestFailure) -> bool {
         | GuestFailure::Memory { .. }
         | GuestFailure::Stack { .. }
         | GuestFailure::Contract(_) => true,
-        GuestFailure::Instantiation(_) | GuestFailure::Start(_) | GuestFailure::Stopped => false,
+        GuestFailure::Instantiation(_)
+        | GuestFailure::Start(_)
+        | GuestFailure::CachedBytes { .. }
+        | GuestFailure::Stopped => false,
+    }
+}
+
+/// Keys that were refused and not logged yet.
+#[derive(Default)]
+struct Refusals {
+    keys: u64,
+    logged: Option<Instant>,
+}
+
+impl Refusals {
+    /// Counts some more. Returns how many to log, if it is time to.
+    fn add(&mut self, keys: u64, now: Instant) -> Option<u64> {
+        self.keys += keys;
+        let due = self
+            .logged
+            .is_none_or(|logged| now.duration_since(logged) >= COMPLAINT_PERIOD);
+        due.then(|| {
+            self.logged = Some(now);
+            std::mem::take(&mut self.keys)
+        })
     }
 }
 
@@ -239,13 +268,17 @@ impl QueueSink for Controller {
     /// Keys that guests add are the only ones that may be dropped: those from caches are
     /// bounded by the caches.
     fn add(&self, items: Vec<QueueItem>) {
-        let keys = items.len();
-        let refused = items
-            .into_iter()
-            .filter_map(|item| self.queue.try_add(item.key, item.priority, item.after).err())
-            .count();
-        if refused > 0 {
-            tracing::warn!(controller = %self.name, refused, keys, "the queue is full, keys of the guest were dropped");
+        let mut refused = 0;
+        let mut reason = None;
+        for item in items {
+            if let Err(full) = self.queue.try_add(item.key, item.priority, item.after) {
+                refused += 1;
+                reason = Some(full);
+            }
+        }
+        let Some(reason) = reason else { return };
+        if let Some(refused) = self.refusals.lock().add(refused, Instant::now()) {
+            tracing::warn!(controller = %self.name, refused, error = %reason, "keys that the guest added were dropped");
         }
     }
 }

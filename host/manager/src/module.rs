@@ -22,6 +22,10 @@ use crate::config::module::LogLevel as ConfiguredLevel;
 use crate::permissions;
 use crate::sources::Artifact;
 
+/// What a guest gets that says nothing of its API calls, as many as kube-controller-manager
+/// makes unless it is told otherwise.
+const DEFAULT_API_QPS: u32 = 20;
+
 /// Calls to the API server that one module may have in flight.
 const MAX_CALLS_IN_FLIGHT: usize = 512;
 
@@ -50,14 +54,23 @@ pub struct Module {
     pub workers: usize,
     /// Budgets of its instances.
     pub limits: Limits,
-    /// API calls per second; 0 is unlimited.
-    pub api_qps: u32,
-    /// Burst of the same.
-    pub api_burst: u32,
+    /// API calls.
+    pub api_rate: ApiRate,
     /// API calls in flight.
     pub api_in_flight: usize,
     /// Most keys its guest may have in the queue; nothing is unlimited.
     pub queue_length: Option<usize>,
+    /// Most bytes that its watches may need of the caches; nothing is unlimited.
+    pub cached_bytes: Option<usize>,
+}
+
+/// How fast a module may call the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiRate {
+    /// Calls per second; 0 is unlimited.
+    pub qps: u32,
+    /// Calls at once after a pause.
+    pub burst: u32,
 }
 
 /// Why a module cannot run.
@@ -147,10 +160,10 @@ impl Module {
             impersonate: entry.impersonate.as_ref().and_then(ImpersonateEntry::resolve),
             workers: workers(entry, declared),
             limits,
-            api_qps: entry.limits.api_qps.unwrap_or(guest.manifest.api_qps),
-            api_burst: entry.limits.api_burst.unwrap_or(guest.manifest.api_burst),
+            api_rate: api_rate(entry, &guest.manifest),
             api_in_flight: MAX_CALLS_IN_FLIGHT,
             queue_length: entry.limits.queue_length,
+            cached_bytes: entry.limits.cached_bytes.map(|bytes| bytes.0),
             guest,
         })
     }
@@ -213,6 +226,23 @@ fn granted(entry: &ModuleEntry, manifest: &Manifest) -> Result<Grants, ModuleErr
 fn workers(entry: &ModuleEntry, declared: u32) -> usize {
     let limits = [entry.workers, entry.limits.syncs_in_flight];
     limits.into_iter().flatten().fold(declared, u32::min) as usize
+}
+
+/// What the guest asks for, as far as the operator lets it.
+fn api_rate(entry: &ModuleEntry, manifest: &Manifest) -> ApiRate {
+    let is_stock = entry.source.stock.is_some();
+    let default = if is_stock { 0 } else { DEFAULT_API_QPS };
+    let qps = match (manifest.api_qps, entry.limits.api_qps) {
+        (_, Some(0)) => 0,
+        (0, limit) => limit.unwrap_or(default),
+        (asked, limit) => asked.min(limit.unwrap_or(asked)),
+    };
+    let burst = match (manifest.api_burst, entry.limits.api_burst) {
+        // In the proportion of kube-controller-manager, 30 to 20.
+        (0, limit) => limit.unwrap_or(qps.saturating_add(qps / 2)),
+        (asked, limit) => asked.min(limit.unwrap_or(asked)),
+    };
+    ApiRate { qps, burst }
 }
 
 fn limits(entry: &ModuleEntry) -> Limits {

@@ -394,8 +394,12 @@ impl Supervisor {
         }
         if self.serving.is_none() {
             self.subscription = ended.subscription.or(self.subscription.take());
-            let again = self.last_good.as_ref().unwrap_or(module);
-            self.back_off(Arc::clone(again), failure);
+            let again = Arc::clone(self.last_good.as_ref().unwrap_or(module));
+            if Arc::ptr_eq(&again, module) && failure.is_final() {
+                self.give_up(&failure);
+            } else {
+                self.back_off(again, failure);
+            }
         }
     }
 
@@ -407,10 +411,24 @@ impl Supervisor {
         };
         // A candidate under way is the next instance.
         if self.candidate.is_none() {
-            if let Some(module) = self.last_good.clone() {
+            if failure.is_final() {
+                self.give_up(&failure);
+            } else if let Some(module) = self.last_good.clone() {
                 self.back_off(module, failure);
             }
         }
+    }
+
+    /// Starts nothing until something about the module changes.
+    fn give_up(&mut self, failure: &GuestFailure) {
+        tracing::error!(
+            controller = %self.controller.name, reason = failure.label(), error = %failure,
+            "guest failed, will not start again"
+        );
+        self.subscription = None;
+        self.enter(ModuleState::Failed {
+            reason: failure.to_string(),
+        });
     }
 
     fn back_off(&mut self, module: Arc<Module>, failure: GuestFailure) {

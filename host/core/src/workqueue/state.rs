@@ -107,6 +107,8 @@ struct KeyState {
     dirty: Dirty,
     processing: Option<Processing>,
     delayed: Option<(Due, i32)>,
+    /// It counts against the limit.
+    limited: bool,
 }
 
 impl KeyState {
@@ -114,6 +116,7 @@ impl KeyState {
         dirty: Dirty::Clean,
         processing: None,
         delayed: None,
+        limited: false,
     };
 
     fn is_idle(&self) -> bool {
@@ -139,6 +142,8 @@ pub struct QueueState<K> {
     ready: BTreeMap<Rank, K>,
     delayed: BTreeMap<Due, K>,
     processing: usize,
+    /// Keys that count against the limit.
+    limited: usize,
     sequence: u64,
     phase: Phase,
     limiter: RateLimiter<K>,
@@ -157,6 +162,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
             ready: BTreeMap::new(),
             delayed: BTreeMap::new(),
             processing: 0,
+            limited: 0,
             sequence: 0,
             phase: Phase::Running,
             counters: Counters::default(),
@@ -176,7 +182,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         self.delay(key, priority, due)
     }
 
-    /// Like [`QueueState::add`], but refuses a new key when the queue is at its limit.
+    /// Like [`QueueState::add`], but a new key counts against the limit, and is refused at it.
     ///
     /// # Errors
     /// When the key was dropped.
@@ -187,13 +193,19 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         after: Duration,
         now: Instant,
     ) -> Result<Wake, QueueFull> {
-        match self.config.limit {
-            Some(limit) if self.keys.len() >= limit && !self.keys.contains_key(&key) => {
+        if self.phase == Phase::Running && !self.keys.contains_key(&key) {
+            if let Some(limit) = self.config.limit.filter(|limit| self.limited >= *limit) {
                 self.counters.dropped += 1;
-                Err(QueueFull { limit })
+                return Err(QueueFull { limit });
             }
-            _ => Ok(self.add(key, priority, after, now)),
+            let limited = KeyState {
+                limited: true,
+                ..KeyState::IDLE
+            };
+            self.keys.insert(key.clone(), limited);
+            self.limited += 1;
         }
+        Ok(self.add(key, priority, after, now))
     }
 
     /// Changes [`QueueConfig::limit`]. What is in the queue stays.
@@ -277,6 +289,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
             return Wake::One;
         }
         if state.is_idle() {
+            self.limited -= usize::from(state.limited);
             entry.remove();
         }
         if self.phase != Phase::Running && self.is_finished() {
@@ -478,6 +491,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
             };
             entry.get_mut().delayed = None;
             if entry.get().is_idle() {
+                self.limited -= usize::from(entry.get().limited);
                 entry.remove();
             }
         }
@@ -486,7 +500,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
 
 /// The queue is at its limit, and the key was not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the work queue is at its limit of {limit} keys")]
+#[error("the work queue is at its limit of {limit} keys that the guest added")]
 pub struct QueueFull {
     /// The limit.
     pub limit: usize,

@@ -107,19 +107,44 @@ fn delays_without_end_are_clamped() {
 }
 
 #[test]
-fn a_full_queue_refuses_new_keys_and_counts_them() {
+fn new_keys_past_the_limit_are_refused_and_counted_and_other_adds_do_not_matter() {
     let (mut state, now) = state(Some(2));
     add(&mut state, 1, 0, Duration::ZERO, now);
-    add(&mut state, 2, 0, SECOND, now);
+    assert!(state.try_add(2, 0, SECOND, now).is_ok());
+    assert!(state.try_add(3, 0, Duration::ZERO, now).is_ok());
     assert_eq!(
-        state.try_add(3, 0, Duration::ZERO, now),
+        state.try_add(4, 0, Duration::ZERO, now),
         Err(QueueFull { limit: 2 })
     );
-    assert!(state.try_add(2, 0, Duration::ZERO, now).is_ok());
-    add(&mut state, 4, 0, Duration::ZERO, now);
+    assert!(
+        state.try_add(1, 0, Duration::ZERO, now).is_ok(),
+        "it is in the queue"
+    );
+    add(&mut state, 5, 0, Duration::ZERO, now);
     assert_eq!(
         (state.metrics(now).dropped, take(&mut state, now)),
-        (1, vec![1, 2, 4])
+        (1, vec![1, 3, 5])
+    );
+}
+
+#[test]
+fn a_key_counts_against_the_limit_until_it_has_left_the_queue() {
+    let (mut state, now) = state(Some(1));
+    assert!(state.try_add(1, 0, Duration::ZERO, now).is_ok());
+    assert_eq!(take(&mut state, now), [1]);
+    add(&mut state, 1, 0, SECOND, now);
+    let _: Wake = state.done(&1, now);
+    assert!(
+        state.try_add(2, 0, Duration::ZERO, now).is_err(),
+        "it was put off, by whatever add"
+    );
+    assert_eq!(take(&mut state, now + SECOND), [1]);
+    let _: Wake = state.done(&1, now + SECOND);
+    assert!(state.try_add(2, 0, Duration::ZERO, now + SECOND).is_ok());
+    state.shut_down();
+    assert!(
+        state.try_add(3, 0, Duration::ZERO, now + SECOND).is_ok(),
+        "ignored"
     );
 }
 

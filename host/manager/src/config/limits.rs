@@ -9,9 +9,13 @@ use windlass_engine::limits::Limits;
 use super::checks::{Checked, ensure};
 use super::units::{Bytes, Span};
 
+/// A key takes some 200 bytes of the host.
+const QUEUE_LENGTH: usize = 100_000;
+
 /// Budgets of one module. Going over memory, CPU, result size or start-up time costs the
 /// instance, which is started again after a back-off; calls over their rate wait; lines and
-/// keys over their number are dropped and counted.
+/// keys over their number are dropped and counted; a module whose watches need more cache
+/// than it may have is stopped until its configuration changes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "Limits")]
@@ -24,12 +28,15 @@ pub struct LimitsEntry {
     pub syncs_in_flight: Option<u32>,
     /// Instances that share the module's keys, each key always going to the same one.
     pub instances: u32,
-    /// API calls per second; 0 is unlimited, null is what the guest's manifest asks for.
+    /// Most API calls per second; 0 is unlimited. A guest gets what its manifest asks for, up
+    /// to this; if it asks for nothing it gets this, and if this is null 20, or as a stock
+    /// guest as many as it wants.
     pub api_qps: Option<u32>,
-    /// API calls at once after a pause; null is what the guest's manifest asks for.
+    /// Most API calls at once after a pause; null is what the guest's manifest asks for, or
+    /// half as many again as it may make in a second.
     pub api_burst: Option<u32>,
-    /// Bytes of cached objects that the module's watches may need, shared ones included;
-    /// null is unlimited.
+    /// Bytes of cached objects that the module's watches may need, shared ones included,
+    /// names and indexes not; null is unlimited. Looked at ten times a second.
     pub cached_bytes: Option<Bytes>,
     /// Largest value that passes between guest and host: a result, a body, a log line.
     pub result: Bytes,
@@ -55,7 +62,7 @@ impl Default for LimitsEntry {
             cached_bytes: None,
             result: Bytes(limits.result_bytes),
             start_timeout: Span(limits.start_timeout),
-            queue_length: None,
+            queue_length: Some(QUEUE_LENGTH),
             log_lines_per_second: limits.log_lines_per_second,
         }
     }

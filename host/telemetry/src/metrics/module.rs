@@ -16,7 +16,7 @@ const SYNC_FIT: [f64; 21] = [
 
 /// The labels of `GuestFailure`, there from the start: an alert on an increase would not
 /// see the first of each.
-const CAUSES: [&str; 8] = [
+const CAUSES: [&str; 9] = [
     "instantiation",
     "start",
     "trap",
@@ -24,6 +24,7 @@ const CAUSES: [&str; 8] = [
     "memory",
     "stack",
     "contract",
+    "cached-bytes",
     "stopped",
 ];
 
@@ -398,6 +399,10 @@ mod tests {
             },
             GuestFailure::Memory { limit_bytes: 0 },
             GuestFailure::Stack { limit_bytes: 0 },
+            GuestFailure::CachedBytes {
+                cached_bytes: 0,
+                limit_bytes: 0,
+            },
             GuestFailure::Contract(String::new()),
             GuestFailure::Stopped,
         ];
