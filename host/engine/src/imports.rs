@@ -9,7 +9,7 @@ mod clientset;
 mod clock;
 mod discovery;
 mod lister;
-mod logging;
+pub(crate) mod logging;
 mod module_config;
 mod random;
 mod recorder;

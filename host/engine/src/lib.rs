@@ -12,6 +12,8 @@
 
 pub mod ambient;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod instance;
 pub mod limits;
 pub mod load;

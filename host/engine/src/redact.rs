@@ -146,13 +146,17 @@ fn mask_tokens(text: &str) -> Cow<'_, str> {
 /// what is before them are ASCII.
 fn find_token(text: &str) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
+    // Up to here nothing can be a JSON Web Token. Without this a text of many beginnings
+    // would be counted from each of them.
+    let mut counted = 0;
     (0..bytes.len()).find_map(|at| {
         let rest = bytes.get(at..)?;
-        if rest.starts_with(b"eyJ") {
+        if at >= counted && rest.starts_with(b"eyJ") {
             let length = run(rest, |byte| {
                 byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
             });
             let dots = rest.iter().take(length).filter(|byte| **byte == b'.').count();
+            counted = at + length;
             return (dots >= 2).then_some((at, at + length));
         }
         let prefix = rest.get(..BEARER.len())?;
@@ -194,6 +198,17 @@ mod tests {
         for harmless in ["the bearer of news", "eyJust a word", "a.b.c", "Bearer é", ""] {
             assert_eq!(redacted(&mut redactor, harmless), harmless);
         }
+    }
+
+    #[test]
+    fn many_beginnings_of_tokens_take_no_longer_than_other_text() {
+        let text = "eyJ".repeat(1 << 20);
+        assert_eq!(redacted(&mut Redactor::default(), &text), text);
+        let after = format!("{text} bearer abcdef123456 eyJ.{text}.c");
+        assert_eq!(
+            redacted(&mut Redactor::default(), &after),
+            format!("{text} bearer [redacted] [redacted]")
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::ambient::{LOG_TARGET as TARGET, SystemAmbient};
 use crate::bindings::windlass::controller::logging as wit;
 use crate::host::HostState;
 use crate::log_budget::LineVerdict;
+use crate::redact::Redactor;
 use crate::usage::Import;
 
 impl wit::Host for HostState {
@@ -50,12 +51,7 @@ impl wit::HostWithStore<HostState> for HasSelf<HostState> {
         if !is_wanted && level != wit::Level::Error {
             return Ok(());
         }
-        let redactor = &mut access.get().redactor;
-        let message = redactor.redact(message);
-        let fields: Vec<(String, String)> = fields
-            .into_iter()
-            .map(|(name, value)| (name, redactor.redact(value)))
-            .collect();
+        let (message, fields) = redact(&mut access.get().redactor, message, fields);
         if level == wit::Level::Error
             && let Some(panic) = panic_text(&fields)
         {
@@ -74,7 +70,7 @@ impl wit::HostWithStore<HostState> for HasSelf<HostState> {
         }
         let line = Line {
             level,
-            message,
+            message: one_line(message),
             fields: join(&fields),
         };
         line.write(controller, object.as_ref());
@@ -104,20 +100,69 @@ fn current_sync(context: &mut StoreContextMut<'_, HostState>) -> wasmtime::Resul
     Ok(outermost.and_then(|task| context.data().syncs.get(&task).cloned()))
 }
 
+/// What is written of a line: its message, and its fields in one string.
+pub(crate) fn line(
+    redactor: &mut Redactor,
+    message: String,
+    fields: Vec<(String, String)>,
+) -> (String, String) {
+    let (message, fields) = redact(redactor, message, fields);
+    (one_line(message), join(&fields))
+}
+
+fn redact(
+    redactor: &mut Redactor,
+    message: String,
+    fields: Vec<(String, String)>,
+) -> (String, Vec<(String, String)>) {
+    let message = redactor.redact(message);
+    let fields = fields
+        .into_iter()
+        .map(|(name, value)| (redactor.redact(name), redactor.redact(value)))
+        .collect();
+    (message, fields)
+}
+
+/// Escapes control characters, so that a message cannot pass for another line of the log,
+/// nor tell a terminal what to do.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len());
+    for character in message.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 /// Fields as one string, `key=value` with a space between.
 fn join(fields: &[(String, String)]) -> String {
     let mut text = String::new();
     for (name, value) in fields {
-        let separator = if text.is_empty() { "" } else { " " };
-        let quoted = value.contains([' ', '"', '=', '\n']) || value.is_empty();
-        // Writing to a string cannot fail.
-        let _ = if quoted {
-            write!(text, "{separator}{name}={value:?}")
-        } else {
-            write!(text, "{separator}{name}={value}")
-        };
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        push_word(&mut text, name);
+        text.push('=');
+        push_word(&mut text, value);
     }
     text
+}
+
+/// Appends a name or a value, in quotes where it would be misread.
+fn push_word(text: &mut String, word: &str) {
+    let is_misread = |character: char| matches!(character, ' ' | '"' | '=') || character.is_control();
+    if word.is_empty() || word.contains(is_misread) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{word:?}");
+    } else {
+        text.push_str(word);
+    }
 }
 
 struct Line {
@@ -161,5 +206,13 @@ mod tests {
         let fields = [("name", "a"), ("error", "not found"), ("empty", "")];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(join(&fields), "name=a error=\"not found\" empty=\"\"");
+    }
+
+    #[test]
+    fn what_a_guest_says_stays_on_its_line() {
+        let fields = vec![("a\nERROR b".to_owned(), "c\r\u{1b}[2K".to_owned())];
+        let (message, fields) = line(&mut Redactor::default(), "done\nERROR é".to_owned(), fields);
+        assert_eq!(message, r"done\nERROR é");
+        assert_eq!(fields, r#""a\nERROR b"="c\r\u{1b}[2K""#);
     }
 }
