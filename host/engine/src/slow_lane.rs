@@ -152,3 +152,94 @@ impl Drop for Away {
         drop(self.running.lock().take());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn meter() -> Arc<CpuMeter> {
+        Arc::new(CpuMeter::new(Duration::MAX, Arc::default()))
+    }
+
+    fn thread_name() -> String {
+        std::thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_guest_is_polled_here_until_it_waits() {
+        let (lane, meter) = (SlowLane::spawn().unwrap(), meter());
+        let threads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let running = {
+            let (meter, threads) = (Arc::clone(&meter), Arc::clone(&threads));
+            async move {
+                for _ in 0..3 {
+                    threads.lock().push(thread_name());
+                    let yielding = meter.yielding();
+                    tokio::task::yield_now().await;
+                    drop(yielding);
+                }
+                std::future::pending().await
+            }
+        };
+        let mut away = lane.take_in(running.boxed(), &meter).ok().unwrap();
+        let back = poll_fn(|context| away.poll_back(context)).await;
+        assert!(matches!(back, Back::Running(_)));
+        assert_eq!(*threads.lock(), ["windlass-slow"; 3]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_guest_that_ends_here_says_why() {
+        let lane = SlowLane::spawn().unwrap();
+        let running = std::future::ready(GuestFailure::Trap("oh".to_owned()));
+        let mut away = lane.take_in(running.boxed(), &meter()).ok().unwrap();
+        let back = poll_fn(|context| away.poll_back(context)).await;
+        assert!(matches!(back, Back::Ended(GuestFailure::Trap(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_guests_start_runs_where_they_came_from() {
+        let (lane, home) = (SlowLane::spawn().unwrap(), Handle::current().id());
+        let (tell, told) = oneshot::channel();
+        let running = async move {
+            let elsewhere = tokio::spawn(async { Handle::current().id() });
+            let _ = tell.send(elsewhere);
+            std::future::pending().await
+        };
+        let _away = lane.take_in(running.boxed(), &meter()).ok().unwrap();
+        assert_eq!(told.await.unwrap().await.unwrap(), home);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_dropped_guest_has_stopped_when_the_drop_returns() {
+        struct Stopped(Arc<AtomicBool>);
+        impl Drop for Stopped {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let (lane, meter) = (SlowLane::spawn().unwrap(), meter());
+        let stopped: Arc<AtomicBool> = Arc::default();
+        let running = {
+            let (meter, stopped) = (Arc::clone(&meter), Stopped(Arc::clone(&stopped)));
+            async move {
+                let _stopped = stopped;
+                let _yielding = meter.yielding();
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        let away = lane.take_in(running.boxed(), &meter).ok().unwrap();
+        drop(away);
+        assert!(stopped.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_guest_of_a_single_thread_stays() {
+        let lane = SlowLane::spawn().unwrap();
+        assert!(lane.take_in(std::future::pending().boxed(), &meter()).is_err());
+    }
+}

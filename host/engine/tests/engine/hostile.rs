@@ -68,6 +68,11 @@ async fn an_endless_loop_exceeds_the_cpu_budget() {
     costs_its_instance("loop", GuestFailure::Cpu { budget: BUDGET }).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn so_does_one_that_was_taken_off_its_thread() {
+    costs_its_instance("loop", GuestFailure::Cpu { budget: BUDGET }).await;
+}
+
 #[tokio::test]
 async fn calling_cheap_imports_for_ever_exceeds_the_cpu_budget() {
     costs_its_instance("import-loop", GuestFailure::Cpu { budget: BUDGET }).await;

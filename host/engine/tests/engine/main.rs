@@ -9,3 +9,4 @@ mod hostile;
 mod imports;
 mod loading;
 mod support;
+mod usage;
