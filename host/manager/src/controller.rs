@@ -282,3 +282,17 @@ impl QueueSink for Controller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_logged_once_a_minute_with_what_was_dropped_since() {
+        let (mut refusals, start) = (Refusals::default(), Instant::now());
+        assert_eq!(refusals.add(10, start), Some(10));
+        assert_eq!(refusals.add(20, start), None);
+        assert_eq!(refusals.add(20, start + COMPLAINT_PERIOD / 2), None);
+        assert_eq!(refusals.add(2, start + COMPLAINT_PERIOD), Some(42));
+    }
+}

@@ -262,3 +262,54 @@ fn limits(entry: &ModuleEntry) -> Limits {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SourceEntry;
+
+    fn asking(qps: u32, burst: u32) -> Manifest {
+        Manifest {
+            name: "guest".into(),
+            version: "1".into(),
+            watches: Vec::new(),
+            workers: 1,
+            permissions: Vec::new(),
+            api_qps: qps,
+            api_burst: burst,
+        }
+    }
+
+    fn allowing(qps: Option<u32>, burst: Option<u32>) -> ModuleEntry {
+        let mut entry = ModuleEntry::new("module", SourceEntry::file("guest.wasm"));
+        (entry.limits.api_qps, entry.limits.api_burst) = (qps, burst);
+        entry
+    }
+
+    #[track_caller]
+    fn assert_rate(entry: &ModuleEntry, manifest: &Manifest, qps: u32, burst: u32) {
+        assert_eq!(api_rate(entry, manifest), ApiRate { qps, burst });
+    }
+
+    #[test]
+    fn a_guest_gets_the_api_calls_it_asks_for_up_to_the_limit() {
+        assert_rate(&allowing(None, None), &asking(50, 100), 50, 100);
+        assert_rate(&allowing(Some(10), None), &asking(50, 100), 10, 100);
+        assert_rate(&allowing(Some(10), Some(20)), &asking(50, 100), 10, 20);
+        assert_rate(&allowing(Some(500), Some(500)), &asking(50, 100), 50, 100);
+    }
+
+    #[test]
+    fn a_guest_that_asks_for_nothing_gets_the_limit_or_the_default() {
+        assert_rate(&allowing(None, None), &asking(0, 0), 20, 30);
+        assert_rate(&allowing(Some(100), None), &asking(0, 0), 100, 150);
+        assert_rate(&allowing(Some(100), Some(1)), &asking(0, 0), 100, 1);
+        assert_rate(&ModuleEntry::stock("deployment"), &asking(0, 0), 0, 0);
+    }
+
+    #[test]
+    fn only_an_operator_lifts_the_limit() {
+        assert_eq!(api_rate(&allowing(Some(0), None), &asking(50, 100)).qps, 0);
+        assert_eq!(api_rate(&allowing(Some(0), None), &asking(0, 0)).qps, 0);
+    }
+}

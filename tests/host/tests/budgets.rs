@@ -1,0 +1,95 @@
+//! Modules that want more of the host than they may have.
+
+use anyhow::Result;
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, PostParams};
+use serde_json::json;
+use windlass_core::key::ObjectKey;
+use windlass_manager::config::units::Bytes;
+use windlass_manager::module::ApiRate;
+use windlass_manager::supervisor::ModuleState;
+use windlass_tests::builds::Builds;
+use windlass_tests::in_process::{InProcess, from_file};
+use windlass_tests::wait;
+
+const MINIMAL: &str = "windlass-fixture-minimal";
+const ADVICE: &str = "and its limit is 20000; raise `limits.cachedBytes`, or watch less";
+const HOSTILE: &str = "windlass-fixture-hostile";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_module_past_its_cached_bytes_stops_and_others_keep_the_cache() -> Result<()> {
+    let builds = Builds::of(&[MINIMAL])?;
+    let file = format!("{MINIMAL}.wasm");
+    let mut modest = from_file("modest", &file);
+    modest.limits.cached_bytes = Some(Bytes(20_000));
+    let cluster = InProcess::start(builds.path(), 1, vec![modest, from_file("other", &file)]).await?;
+    let objects: Api<ConfigMap> = Api::default_namespaced(cluster.namespace.client.clone());
+    try_join_all((0..200).map(async |number| {
+        let object = serde_json::from_value(json!({"metadata": {"name": format!("object-{number}")}}))?;
+        anyhow::Ok(objects.create(&PostParams::default(), &object).await?)
+    }))
+    .await?;
+    let mut status = cluster.module("modest")?.status;
+    let is_failed = |state: &ModuleState| matches!(state, ModuleState::Failed { .. });
+    let failed = tokio::time::timeout(wait::LIMIT, status.wait_for(|status| is_failed(&status.state)));
+    let state = failed.await??.state.clone();
+    assert!(
+        matches!(&state, ModuleState::Failed { reason } if reason.ends_with(ADVICE)),
+        "{state:?}"
+    );
+    assert_eq!(cluster.restarts("modest")?, 1, "it is not tried again");
+    let other = cluster.module("other")?;
+    let depth = || async { Ok(other.controller.queue.metrics().depth) };
+    wait::until("the other module to sync", depth, |depth| *depth == 0).await?;
+    assert_eq!(other.status.borrow().state, ModuleState::Running);
+    let informers = cluster.platform.informers.status();
+    let config_maps = informers
+        .iter()
+        .find(|informer| informer.resource.plural == "configmaps");
+    assert_eq!(config_maps.map(|informer| informer.subscribers), Some(1));
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_floods_its_queue_meets_the_limit() -> Result<()> {
+    let builds = Builds::of(&[HOSTILE])?;
+    let mut hostile = from_file("hostile", &format!("{HOSTILE}.wasm"));
+    hostile.limits.queue_length = Some(1000);
+    let cluster = InProcess::start(builds.path(), 1, vec![hostile]).await?;
+    let queue = cluster.module("hostile")?.controller.queue.clone();
+    queue.add(ObjectKey::new("default", "queue-flood"));
+    let metrics = || async { Ok(queue.metrics()) };
+    let full = wait::until("a refusal", metrics, |metrics| metrics.dropped > 0).await?;
+    // The key that floods was not the guest's.
+    assert!(
+        full.depth + full.delayed + full.processing <= 1001,
+        "{} keys",
+        full.depth
+    );
+    assert_eq!(cluster.restarts("hostile")?, 0, "it costs keys, not the instance");
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_that_says_nothing_of_its_api_calls_gets_the_usual_rate() -> Result<()> {
+    let builds = Builds::of(&[HOSTILE])?;
+    let mut hostile = from_file("hostile", &format!("{HOSTILE}.wasm"));
+    hostile.limits.api_qps = None;
+    let unlimited = from_file("unlimited", &format!("{HOSTILE}.wasm"));
+    let cluster = InProcess::start(builds.path(), 1, vec![hostile, unlimited]).await?;
+    let rate = |name| {
+        let status = cluster.module(name)?.status.borrow().clone();
+        anyhow::Ok(status.serving.map(|module| module.api_rate))
+    };
+    assert_eq!(rate("hostile")?, Some(ApiRate { qps: 20, burst: 30 }));
+    assert_eq!(
+        rate("unlimited")?.map(|rate| rate.qps),
+        Some(0),
+        "an operator may say so"
+    );
+    cluster.stop().await;
+    Ok(())
+}
