@@ -163,6 +163,13 @@ impl Policy {
     }
 }
 
+impl KeyPolicy {
+    /// What its holder is known by.
+    pub(crate) fn name(&self) -> String {
+        format!("the key {}", self.fingerprint)
+    }
+}
+
 impl KeylessPolicy {
     /// The policy in the library's terms. An expression is left to the caller.
     pub(crate) fn rules(&self) -> VerificationPolicy {
@@ -219,7 +226,7 @@ fn logs(what: &str, pem: &str) -> Result<Vec<Value>, PolicyError> {
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key(policy) => write!(f, "with the key {}", policy.fingerprint),
+            Self::Key(policy) => write!(f, "with {}", policy.name()),
             Self::Keyless(policy) => match &policy.identity {
                 Identity::Exact(identity) => write!(f, "by {identity}, vouched for by {}", policy.issuer),
                 Identity::Matches(expression) => write!(

@@ -135,9 +135,12 @@ pub(crate) fn verify(
         };
         match checked {
             Ok(signer) => {
-                return Ok(Verified {
-                    signer: signer.unwrap_or_else(|| policy.to_string()),
-                });
+                let signer = match (signer, policy) {
+                    (Some(signer), _) => signer,
+                    (None, Policy::Key(policy)) => policy.name(),
+                    (None, Policy::Keyless(_)) => policy.to_string(),
+                };
+                return Ok(Verified { signer });
             }
             Err(refusal) => refusals.push(refusal),
         }

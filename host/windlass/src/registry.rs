@@ -4,9 +4,10 @@ use std::io::ErrorKind;
 
 use anyhow::Context;
 use windlass_registry::cache::Cache;
-use windlass_registry::client::{Client, Options};
+use windlass_registry::client::{Client, Error, Options};
 use windlass_registry::credentials::{Credentials, Helpers};
 use windlass_registry::reference::Reference;
+use windlass_registry::remote::RemoteError;
 
 use crate::args::RegistryArgs;
 use crate::guests::{PATIENCE, docker_folder};
@@ -40,6 +41,20 @@ async fn credentials() -> anyhow::Result<Credentials> {
             .with_context(|| format!("cannot use {}", file.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Credentials::anonymous()),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// What went wrong, with what to do about it here.
+pub(crate) fn explain(error: &Error) -> anyhow::Error {
+    // The message has its causes in it.
+    match error {
+        Error::Remote {
+            source: RemoteError::Tls { .. },
+            ..
+        } => {
+            anyhow::anyhow!("{error} (`--plain-http` does without TLS)")
+        }
+        _ => anyhow::anyhow!("{error}"),
     }
 }
 

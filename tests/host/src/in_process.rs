@@ -135,7 +135,11 @@ impl InProcess {
     /// Waits until the latest change of a module was refused for a reason with this in it.
     pub async fn wait_refused(&self, name: &str, reason: &str) -> Result<ModuleStatus> {
         let rejected = |status: &ModuleStatus| status.reload.as_ref().and_then(|reload| reload.rejected.clone());
-        let refused = |status: &ModuleStatus| rejected(status).is_some_and(|text| text.contains(reason));
+        // The reason is told first, the state that follows from it after that.
+        let refused = |status: &ModuleStatus| {
+            status.state != ModuleState::Starting
+                && rejected(status).is_some_and(|text| text.contains(reason))
+        };
         self.wait_for(name, &format!("refusal: {reason}"), refused).await
     }
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::PostParams;
@@ -162,7 +164,7 @@ async fn a_pull_secret_that_comes_later_lets_the_module_start() -> Result<()> {
     let logins = json!({"auths": {&registry.host: {"username": USER, "password": PASSWORD}}});
     let secret: Secret = serde_json::from_value(json!({
         "metadata": {"name": "registry"}, "type": "kubernetes.io/dockerconfigjson",
-        "stringData": {".dockerconfigjson": logins.to_string()}
+        "data": {".dockerconfigjson": BASE64_STANDARD.encode(logins.to_string())}
     }))?;
     let secrets: Api<Secret> = Api::namespaced(fixture.cluster.namespace.client.clone(), "default");
     secrets.create(&PostParams::default(), &secret).await?;

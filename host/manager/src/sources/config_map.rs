@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::object_watch::{ObjectWatch, Observed};
-use windlass_core::api_error::ApiError;
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_registry::digest::Digest;
 
@@ -37,12 +36,12 @@ pub enum ConfigMapError {
         problem: String,
     },
     /// The names cannot be those of an object.
-    #[error("cannot watch ConfigMap {key}: {source}")]
+    #[error("cannot watch ConfigMap {key}: {problem}")]
     Name {
         /// Which.
         key: ObjectKey,
         /// What is wrong.
-        source: ApiError,
+        problem: String,
     },
     /// It does not exist.
     #[error("there is no ConfigMap {key}")]
@@ -120,11 +119,10 @@ impl ConfigMaps {
         }
         let client = client.ok_or_else(|| ConfigMapError::NoCluster { key: key.clone() })?;
         let resource = Resource::new("", "v1", "configmaps");
-        let watch =
-            ObjectWatch::new(client, &resource, key.clone()).map_err(|source| ConfigMapError::Name {
-                key: key.clone(),
-                source,
-            })?;
+        let watch = ObjectWatch::new(client, &resource, key.clone()).map_err(|error| {
+            let (key, problem) = (key.clone(), error.message);
+            ConfigMapError::Name { key, problem }
+        })?;
         let new = Arc::new(Followed {
             observed: watch.observed(),
             task: tokio::spawn(watch.run()),

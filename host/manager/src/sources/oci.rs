@@ -18,7 +18,7 @@ pub enum OciError {
     #[error("{source}{}", passed_over(credentials))]
     Pull {
         /// What happened.
-        source: client::Error,
+        source: Box<client::Error>,
         /// Credentials that were passed over, and why.
         credentials: Vec<String>,
     },
@@ -59,7 +59,7 @@ impl Sources {
                 })
             }
             Err(error) => Err(SourceError::Oci(OciError::Pull {
-                source: error,
+                source: Box::new(error),
                 credentials: visitor.passed_over,
             })),
         }

@@ -23,7 +23,8 @@ pub(crate) async fn pull(args: PullArgs) -> anyhow::Result<ExitCode> {
         policy: policy.as_ref(),
     };
     let busy = format!("Pulling {} …", args.reference);
-    let pulled = registry::patiently(&busy, client.pull(&args.reference, options)).await?;
+    let pulled = registry::patiently(&busy, client.pull(&args.reference, options)).await;
+    let pulled = pulled.map_err(|error| registry::explain(&error))?;
     let to_stdout = output == Path::new("-");
     if to_stdout {
         std::io::stdout()

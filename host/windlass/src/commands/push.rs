@@ -56,7 +56,8 @@ pub(crate) async fn push(args: PushArgs) -> anyhow::Result<ExitCode> {
         bytes.len().div_ceil(1024),
         args.reference
     );
-    let pushed = registry::patiently(&busy, client.push(&args.reference, bytes, &options)).await?;
+    let pushed = registry::patiently(&busy, client.push(&args.reference, bytes, &options)).await;
+    let pushed = pushed.map_err(|error| registry::explain(&error))?;
     anstream::println!("Pushed:     {}", args.reference.with_digest(pushed.digest));
     anstream::println!("Component:  {component}");
     match pushed.signature {
