@@ -31,6 +31,8 @@ use crate::types::table::IncludeObject;
 
 /// Watches that name no timeout end after between this long and twice this long.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1800);
+/// A year: whoever asks for longer means for ever, and clocks do not reach that far.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
 /// How long before the end the last bookmark comes.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
@@ -115,7 +117,7 @@ fn options(request: &Request<'_>) -> Result<Options, Status> {
         .filter(|seconds| *seconds > 0);
     let timeout = seconds.map_or_else(
         || MIN_TIMEOUT.mul_f64(rand::rng().random_range(1.0..2.0)),
-        Duration::from_secs,
+        |seconds| Duration::from_secs(seconds).min(MAX_TIMEOUT),
     );
     Ok(Options {
         version,
