@@ -399,11 +399,11 @@ mod tests {
             },
             GuestFailure::Memory { limit_bytes: 0 },
             GuestFailure::Stack { limit_bytes: 0 },
+            GuestFailure::Contract(String::new()),
             GuestFailure::CachedBytes {
                 cached_bytes: 0,
                 limit_bytes: 0,
             },
-            GuestFailure::Contract(String::new()),
             GuestFailure::Stopped,
         ];
         assert_eq!(failures.map(|failure| failure.label()), CAUSES);
