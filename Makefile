@@ -30,6 +30,10 @@ test: build ## Run every test, native and guest
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 
+.PHONY: fuzz
+fuzz: guests ## Fuzz every target for FUZZ_SECONDS (default 60), guided by coverage
+	@$(XTASK) fuzz $(or $(FUZZ_SECONDS),60)
+
 .PHONY: check
 check: guests ## Formatting, lints with warnings denied, crate boundaries, unlinked files
 	$(CARGO) fmt --all --check

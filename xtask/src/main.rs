@@ -2,6 +2,7 @@
 
 mod bench;
 mod boundaries;
+mod fuzz;
 mod guests;
 mod kubectl;
 mod target;
@@ -19,7 +20,8 @@ usage: cargo xtask <verb>
   boundaries                        the crate map, and no source file outside the module tree
   kubectl                           build the kubectl that the tests drive, if Go is there
   tools [name…]                     install programs that tests drive, where that is possible
-  bench [name]                      run every benchmark, or one";
+  bench [name]                      run every benchmark, or one
+  fuzz <seconds> [target…]          fuzz every target, or these, each for so long";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -39,6 +41,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, names)) if verb == "tools" => tools::install(names),
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),
+        Some((verb, [seconds, targets @ ..])) if verb == "fuzz" => fuzz::run(&root()?, seconds, targets),
         Some((verb, _)) => bail!("there is no verb `{verb}`\n{USAGE}"),
         None => bail!("a verb is missing\n{USAGE}"),
     }

@@ -26,7 +26,7 @@ use crate::service::{Asked, FakeServer, runtime};
 pub(crate) const API_CALL: Target = Target {
     name: "api_call",
     run: api_call,
-    mutations: 20_000,
+    mutations: 12_000,
 };
 
 /// Events are about what they say, from whom they are, and no longer than allowed.
@@ -40,7 +40,7 @@ pub(crate) const EVENTS: Target = Target {
 pub(crate) const LOG: Target = Target {
     name: "log",
     run: log,
-    mutations: 20_000,
+    mutations: 10_000,
 };
 
 /// No number that a guest asks for upsets the queue.
