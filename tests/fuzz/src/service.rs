@@ -19,10 +19,12 @@ pub(crate) struct Asked {
     pub(crate) body: Bytes,
 }
 
+type Answer = dyn Fn(&http::Uri) -> (u16, Bytes) + Send + Sync;
+
 /// See the module's documentation. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct FakeServer {
-    answer: Arc<dyn Fn(&http::Uri) -> (u16, Bytes) + Send + Sync>,
+    answer: Arc<Answer>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 

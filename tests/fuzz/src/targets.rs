@@ -5,6 +5,7 @@ pub(crate) mod component;
 pub(crate) mod configuration;
 pub(crate) mod guest;
 pub(crate) mod manifest;
+pub(crate) mod recording;
 pub(crate) mod registry;
 pub(crate) mod selectors;
 pub(crate) mod server;

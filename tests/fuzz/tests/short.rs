@@ -34,4 +34,5 @@ targets! {
     discovery
     api_server
     registry
+    recording
 }
