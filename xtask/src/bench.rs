@@ -11,7 +11,13 @@ use anyhow::{Context, Result, bail};
 
 /// The examples, in the order in which they run.
 const EXAMPLES: [&str; 7] = [
-    "dispatch", "informer", "first_pod", "modules", "fairness", "rollout", "scheduler",
+    "dispatch",
+    "informer",
+    "first_pod",
+    "modules",
+    "fairness",
+    "rollout",
+    "scheduler",
 ];
 
 /// Runs them one after the other; `only` narrows to examples of that name.

@@ -11,9 +11,9 @@ pub mod cache;
 pub mod client;
 pub mod connect;
 pub mod discovery;
+pub mod footprint;
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod footprint;
 pub mod impersonation;
 pub mod informer;
 pub mod lease;

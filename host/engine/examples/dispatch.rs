@@ -48,7 +48,9 @@ async fn main() -> Result<()> {
             &Limits::default(),
         )
         .await?;
-    let (instance, mut driver) = guest.instantiate(no_services(), Limits::default(), Arc::default()).await?;
+    let (instance, mut driver) = guest
+        .instantiate(no_services(), Limits::default(), Arc::default())
+        .await?;
     for (name, workers) in [("dispatch/empty_sync", 1), ("dispatch/empty_sync_8_workers", 8)] {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
@@ -73,7 +75,9 @@ async fn idle_instance(guest: &LoadedGuest) -> Result<f64> {
     let before = resident_kib()?;
     let mut instances = Vec::new();
     for _ in 0..INSTANCES {
-        let (instance, mut driver) = guest.instantiate(no_services(), Limits::default(), Arc::default()).await?;
+        let (instance, mut driver) = guest
+            .instantiate(no_services(), Limits::default(), Arc::default())
+            .await?;
         let outcome = tokio::select! {
             outcome = instance.sync(1, ObjectKey::new("default", "object")) => outcome?,
             failure = &mut driver => bail!("the guest {failure}"),

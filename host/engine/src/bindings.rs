@@ -4,7 +4,10 @@
 //! ([`imports::lister`](crate::imports::lister), [`exports`](crate::exports)): there the
 //! generated types would copy each body once more.
 
-#![expect(missing_docs, reason = "what is generated of flags has none, and fuzzers reach it")]
+#![expect(
+    missing_docs,
+    reason = "what is generated of flags has none, and fuzzers reach it"
+)]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

@@ -46,7 +46,13 @@ impl Outstanding {
         loop {
             let mut ended = pin!(self.ended.notified());
             ended.as_mut().enable();
-            if self.open.lock().numbers.first().is_none_or(|first| *first >= mark) {
+            if self
+                .open
+                .lock()
+                .numbers
+                .first()
+                .is_none_or(|first| *first >= mark)
+            {
                 return;
             }
             ended.await;

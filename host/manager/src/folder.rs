@@ -16,6 +16,7 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long after a sign others are waited for, so that a file and its neighbours that
 /// are replaced together are read once.
@@ -69,6 +70,8 @@ pub struct Folder {
     path: PathBuf,
     dir: Dir,
     changed: watch::Sender<u64>,
+    stop: CancellationToken,
+    _stop_with_it: DropGuard,
     /// Ends the operating system's reports when dropped; nothing if it makes none.
     watcher: Mutex<Option<notify::RecommendedWatcher>>,
 }
@@ -84,10 +87,13 @@ impl Folder {
             source,
         })?;
         let (changed, _) = watch::channel(0);
+        let stop = CancellationToken::new();
         Ok(Self {
             path: path.to_owned(),
             dir,
             changed,
+            _stop_with_it: stop.clone().drop_guard(),
+            stop,
             watcher: Mutex::new(None),
         })
     }
@@ -163,15 +169,15 @@ impl Folder {
                 tracing::warn!(folder = %self.path.display(), %error, every = ?POLL, "changes of files are not reported, looking for them instead");
             }
         }
-        tokio::spawn(tell(signed, self.changed.clone()));
+        let (telling, stop) = (tell(signed, self.changed.clone()), self.stop.clone());
+        tokio::spawn(async move { stop.run_until_cancelled(telling).await });
     }
 }
 
-/// Passes signs on once they have settled, and makes one up every [`POLL`]. Ends with the
-/// folder and its readers.
+/// Passes signs on once they have settled, and makes one up every [`POLL`].
 async fn tell(mut signed: watch::Receiver<()>, changed: watch::Sender<u64>) {
     let mut reported = true;
-    while changed.receiver_count() > 0 {
+    loop {
         let sign = async {
             if !reported || signed.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -205,7 +211,11 @@ fn list(dir: &Dir, extension: &str) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in dir.entries()? {
         let name = entry?.file_name();
-        names.extend(name.to_str().filter(|name| name.ends_with(extension)).map(str::to_owned));
+        names.extend(
+            name.to_str()
+                .filter(|name| name.ends_with(extension))
+                .map(str::to_owned),
+        );
     }
     names.sort();
     Ok(names)

@@ -215,7 +215,11 @@ impl Host {
         let removed: Vec<SmolStr> = self
             .modules
             .keys()
-            .filter(|name| !wanted.get(*name).is_some_and(|entry| self.can_become(name, entry)))
+            .filter(|name| {
+                !wanted
+                    .get(*name)
+                    .is_some_and(|entry| self.can_become(name, entry))
+            })
             .cloned()
             .collect();
         for name in removed {
@@ -251,7 +255,10 @@ impl Host {
 
     /// Whether a module can go on under another entry. Its part among the replicas is for life.
     fn can_become(&self, name: &str, entry: &ModuleEntry) -> bool {
-        let present = self.modules.get(name).map(|hosted| hosted.entry.borrow().leadership.mode);
+        let present = self
+            .modules
+            .get(name)
+            .map(|hosted| hosted.entry.borrow().leadership.mode);
         present == Some(entry.leadership.mode)
     }
 

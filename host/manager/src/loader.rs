@@ -223,7 +223,9 @@ impl Loader {
             digest: self.digest().cloned(),
             refusal: Some(reason),
         });
-        error.is_temporary().then(|| self.backoff.next_delay(Instant::now()))
+        error
+            .is_temporary()
+            .then(|| self.backoff.next_delay(Instant::now()))
     }
 
     fn digest(&self) -> Option<&String> {

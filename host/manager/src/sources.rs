@@ -25,10 +25,10 @@ use windlass_registry::cache::Cache;
 use windlass_registry::digest::Digest;
 
 pub use self::config_map::ConfigMapError;
-pub use self::oci::OciError;
-pub use self::policy::PolicyError;
 use self::config_map::{ConfigMaps, Followed};
 use self::credentials::Registries;
+pub use self::oci::OciError;
+pub use self::policy::PolicyError;
 use crate::config::host::RegistryEntry;
 use crate::config::signature::SignaturesEntry;
 use crate::config::{HostConfiguration, ModuleEntry};
@@ -230,7 +230,9 @@ impl Sources {
     }
 
     async fn file(&self, file: &str) -> Result<Artifact, SourceError> {
-        let no_folder = || SourceError::NoFolder { file: file.to_owned() };
+        let no_folder = || SourceError::NoFolder {
+            file: file.to_owned(),
+        };
         let folder = self.folder.as_ref().ok_or_else(no_folder)?;
         // From before it is read, so that no change is missed.
         let stamp = folder.stamp(file).map(Stamp::File);
@@ -308,7 +310,10 @@ enum Signs {
     None,
     Folder(watch::Receiver<u64>),
     /// With what keeps the watch going.
-    ConfigMap(watch::Receiver<Observed>, #[expect(dead_code, reason = "held for its drop")] Arc<Followed>),
+    ConfigMap(
+        watch::Receiver<Observed>,
+        #[expect(dead_code, reason = "held for its drop")] Arc<Followed>,
+    ),
     Poll(Instant),
 }
 

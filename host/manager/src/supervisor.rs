@@ -498,7 +498,10 @@ impl Supervisor {
     async fn review(&mut self) {
         match self.mandate.standing() {
             Standing::Acting(authority) => {
-                let continues = self.authority.as_ref().is_some_and(|held| held.continues(&authority));
+                let continues = self
+                    .authority
+                    .as_ref()
+                    .is_some_and(|held| held.continues(&authority));
                 if !continues {
                     self.abandon();
                     self.authority = Some(authority);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use windlass_registry::reference::Reference;
+use windlass_manager::config::HostConfiguration;
 use windlass_manager::rbac::HostAccount;
+use windlass_registry::reference::Reference;
 
 /// A Kubernetes controller manager whose controllers are WebAssembly components.
 #[derive(Debug, Parser)]
@@ -138,16 +139,22 @@ pub(crate) struct HostArgs {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) shutdown_grace: Duration,
     /// Where the status page, health and metrics are served; port 0 picks a free one, `none`
-    /// serves nothing.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10270", value_parser = status_address)]
-    pub(crate) status_address: StatusAddress,
+    /// serves nothing. Default: what the configuration says, else 127.0.0.1:10270.
+    #[arg(long, value_name = "ADDRESS", value_parser = status_address)]
+    pub(crate) status_address: Option<StatusAddress>,
 }
 
 impl HostArgs {
+    /// Where the status is served, the flag before the configuration.
+    pub(crate) fn status_address(&self, configuration: &HostConfiguration) -> Option<SocketAddr> {
+        self.status_address
+            .map_or(configuration.status_address, |address| address.0)
+    }
+
     /// The same, serving no status.
     pub(crate) fn without_status(&self) -> Self {
         Self {
-            status_address: StatusAddress(None),
+            status_address: Some(StatusAddress(None)),
             ..self.clone()
         }
     }

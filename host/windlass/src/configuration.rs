@@ -17,6 +17,8 @@ pub(crate) struct Followed {
     file: ConfigFile,
     directories: Directories,
     configuration: HostConfiguration,
+    /// Why the file was refused that is there now.
+    refused: Option<String>,
     expanded: Expanded,
 }
 
@@ -29,6 +31,7 @@ impl Followed {
             directories: Directories::new(file.folder()),
             file,
             configuration,
+            refused: None,
             expanded: Expanded::default(),
         };
         followed.expand().await;
@@ -66,10 +69,15 @@ impl Followed {
             Ok(configuration) => {
                 let changed = configuration != self.configuration;
                 self.configuration = configuration;
+                self.refused = None;
                 changed
             }
             Err(error) => {
-                tracing::error!(%error, "configuration rejected, the last good one goes on");
+                let error = error.to_string();
+                if self.refused.as_ref() != Some(&error) {
+                    tracing::error!(error, "configuration rejected, the last good one goes on");
+                }
+                self.refused = Some(error);
                 false
             }
         };

@@ -67,7 +67,7 @@ impl Setup {
             workshop,
             modules,
             grace: args.shutdown_grace,
-            status_address: args.status_address.0,
+            status_address: args.status_address(followed.configuration()),
             identity: identity(),
             followed: Some(followed),
         })
@@ -87,7 +87,7 @@ impl Setup {
             workshop,
             modules,
             grace: args.shutdown_grace,
-            status_address: args.status_address.0,
+            status_address: args.status_address(&HostConfiguration::default()),
             identity: identity(),
             followed: None,
         })
@@ -99,7 +99,7 @@ impl Setup {
             workshop: workshop(args.cache_dir.as_deref(), None)?,
             modules: Vec::new(),
             grace: args.shutdown_grace,
-            status_address: args.status_address.0,
+            status_address: args.status_address(&HostConfiguration::default()),
             identity: identity(),
             followed: None,
         })
@@ -232,7 +232,9 @@ pub(crate) async fn load_entries(
         None => None,
     };
     let workshop = workshop(cache_dir, followed.as_ref())?;
-    let entries = followed.as_ref().map_or(&*configuration.modules, Followed::modules);
+    let entries = followed
+        .as_ref()
+        .map_or(&*configuration.modules, Followed::modules);
     let enabled = entries.iter().filter(|entry| entry.enabled);
     load(&workshop, enabled.cloned().map(Arc::new).collect()).await
 }
@@ -244,8 +246,8 @@ pub(crate) fn workshop(cache_dir: Option<&Path>, followed: Option<&Followed>) ->
     let cache_dir = cache_dir.or(configured.map(Path::new));
     let engine = engine(cache_dir)?;
     let folder = followed.map(Followed::folder);
-    let mut sources = Sources::new(stock::bytes, stock::names().collect(), folder)
-        .with_docker_folder(docker_folder());
+    let mut sources =
+        Sources::new(stock::bytes, stock::names().collect(), folder).with_docker_folder(docker_folder());
     if let Some(cache) = registry_cache(cache_dir)? {
         sources = sources.with_registry_cache(cache);
     }
@@ -274,7 +276,9 @@ async fn load(workshop: &Workshop, entries: Vec<Arc<ModuleEntry>>) -> anyhow::Re
 
 /// An engine that keeps compiled code in `cache_dir`, or in the user's cache folder.
 pub(crate) fn engine(cache_dir: Option<&Path>) -> anyhow::Result<Engine> {
-    let cache_dir = cache_folder(cache_dir).map(|folder| open_cache(&folder)).transpose()?;
+    let cache_dir = cache_folder(cache_dir)
+        .map(|folder| open_cache(&folder))
+        .transpose()?;
     Ok(Engine::new(EngineConfig {
         cache_dir,
         ..EngineConfig::default()
@@ -287,7 +291,9 @@ pub(crate) fn registry_cache(cache_dir: Option<&Path>) -> anyhow::Result<Option<
         return Ok(None);
     };
     let cache = Cache::open(open_cache(&folder)?, REGISTRY_CACHE_BYTES);
-    Ok(Some(cache.with_context(|| format!("cannot use the cache folder {}", folder.display()))?))
+    Ok(Some(cache.with_context(|| {
+        format!("cannot use the cache folder {}", folder.display())
+    })?))
 }
 
 fn cache_folder(cache_dir: Option<&Path>) -> Option<PathBuf> {

@@ -7,8 +7,8 @@ mod configuration;
 mod embedded;
 mod guests;
 mod logging;
-mod replicas;
 mod registry;
+mod replicas;
 mod signals;
 mod stock;
 

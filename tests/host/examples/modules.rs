@@ -84,7 +84,10 @@ async fn reloads() -> Result<()> {
     let mut times = times.split_off(2);
     times.sort();
     let applied = cluster.module("minimal-0")?.status.borrow().reloads_applied;
-    eprintln!("reloads: {times:?}, {applied} versions served, {} syncs", syncs(&cluster));
+    eprintln!(
+        "reloads: {times:?}, {applied} versions served, {} syncs",
+        syncs(&cluster)
+    );
     figures::print(
         "reload/change_to_sync",
         times[RELOADS / 2].as_secs_f64() * 1000.0,

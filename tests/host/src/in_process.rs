@@ -128,13 +128,17 @@ impl InProcess {
         let mut status = self.module(name)?.status;
         match tokio::time::timeout(wait::LIMIT, status.wait_for(&holds)).await {
             Ok(status) => Ok(status?.clone()),
-            Err(_) => anyhow::bail!("{name}: waited for {what}; now {:?}", self.module(name)?.status.borrow()),
+            Err(_) => anyhow::bail!(
+                "{name}: waited for {what}; now {:?}",
+                self.module(name)?.status.borrow()
+            ),
         }
     }
 
     /// Waits until the latest change of a module was refused for a reason with this in it.
     pub async fn wait_refused(&self, name: &str, reason: &str) -> Result<ModuleStatus> {
-        let rejected = |status: &ModuleStatus| status.reload.as_ref().and_then(|reload| reload.rejected.clone());
+        let rejected =
+            |status: &ModuleStatus| status.reload.as_ref().and_then(|reload| reload.rejected.clone());
         // The reason is told first, the state that follows from it after that.
         let refused = |status: &ModuleStatus| {
             status.state != ModuleState::Starting
@@ -147,7 +151,8 @@ impl InProcess {
     pub async fn wait_serving(&self, name: &str, digest: &str) -> Result<ModuleStatus> {
         let serves = |status: &ModuleStatus| {
             let serving = status.serving.as_ref();
-            status.state == ModuleState::Running && serving.is_some_and(|module| module.guest.digest == digest)
+            status.state == ModuleState::Running
+                && serving.is_some_and(|module| module.guest.digest == digest)
         };
         self.wait_for(name, &format!("component {digest}"), serves).await
     }

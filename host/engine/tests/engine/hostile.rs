@@ -179,7 +179,9 @@ async fn a_guest_that_does_not_fit_its_memory_is_not_instantiated() {
         ..Limits::default()
     };
     let cluster = std::sync::Arc::<FakeCluster>::default();
-    let failure = instantiate(&guest, cluster.services(""), limits).await.unwrap_err();
+    let failure = instantiate(&guest, cluster.services(""), limits)
+        .await
+        .unwrap_err();
     assert_eq!(failure, GuestFailure::Memory { limit_bytes: 65_536 });
 }
 

@@ -102,9 +102,7 @@ pub(crate) async fn instantiate(
     services: Services,
     limits: Limits,
 ) -> Result<Running, GuestFailure> {
-    let (instance, driver) = guest
-        .instantiate(services, limits, Arc::default())
-        .await?;
+    let (instance, driver) = guest.instantiate(services, limits, Arc::default()).await?;
     let driver = tokio::spawn(driver);
     Ok(Running { instance, driver })
 }
