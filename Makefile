@@ -26,7 +26,7 @@ up: build ## Bring an embedded cluster with three nodes
 .PHONY: test
 test: build ## Run every test, native and guest
 	@$(XTASK) kubectl
-	@$(XTASK) tools docker-registry
+	@$(XTASK) tools
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 

