@@ -47,6 +47,8 @@ impl StatusSource for HostView {
     fn status(&self) -> HostStatus {
         let informers = self.informers.status();
         let modules = self.roster.modules();
+        let mut caches: Vec<CacheStatus> = informers.iter().map(cache).collect();
+        caches.sort_by(|a, b| a.resource.cmp(&b.resource));
         HostStatus {
             identity: self.identity.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -55,7 +57,7 @@ impl StatusSource for HostView {
             api_server: self.api_server.clone(),
             checks: checks(&modules, &informers),
             modules: modules.iter().map(module).collect(),
-            caches: informers.iter().map(cache).collect(),
+            caches,
             ..HostStatus::default()
         }
     }
