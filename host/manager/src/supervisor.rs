@@ -494,7 +494,7 @@ impl Supervisor {
         }
     }
 
-    /// Does what the mandate asks for now.
+    /// Acts, stands by or lets go, as the mandate says at this moment.
     async fn review(&mut self) {
         match self.mandate.standing() {
             Standing::Acting(authority) => {

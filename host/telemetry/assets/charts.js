@@ -46,7 +46,7 @@ export class Charts {
     this.#draw();
   }
 
-  /** Marks the same moment in all charts; `null` for now. `at` is a share of the width, or a step of the keyboard. */
+  /** Marks the same moment in all charts; `null` for the newest. `at` is a share of the width, or a step of the keyboard. */
   #point(at) {
     if (at === null || this.#samples.length === 0) this.#cursor = null;
     else if (at.step) {

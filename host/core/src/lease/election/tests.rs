@@ -133,9 +133,9 @@ fn a_renewal_that_is_answered_too_late_begins_another_tenure() {
 #[test]
 fn failures_end_the_tenure_at_the_renew_deadline_and_not_before() {
     let mut election = leader(100);
-    for now in [102, 104, 106, 108] {
-        assert!(matches!(election.poll(at(now)), Step::Send(_)), "{now}");
-        election.answered(at(now), Answer::Failed);
+    for second in [102, 104, 106, 108] {
+        assert!(matches!(election.poll(at(second)), Step::Send(_)), "{second}");
+        election.answered(at(second), Answer::Failed);
     }
     assert!(election.tenure().is_some());
     election.poll(at(110));
