@@ -29,21 +29,6 @@ use crate::suspects::{SetAside, Suspects, Treatment};
 /// A guest that floods its queue is complained of no more often.
 const COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
 
-/// Counters of one controller, for status and summaries.
-#[derive(Debug, Default)]
-pub struct ControllerStats {
-    /// Syncs that ended, whatever way.
-    pub syncs: AtomicU64,
-    /// Of them, those that returned an error.
-    pub sync_errors: AtomicU64,
-    /// Time spent in syncs, waiting included.
-    pub sync_nanos: AtomicU64,
-    /// Guest instances that failed.
-    pub restarts: AtomicU64,
-    /// The same by [`GuestFailure::label`].
-    pub failures: Mutex<BTreeMap<&'static str, u64>>,
-}
-
 /// Names one run of one instance within its controller.
 pub type RunId = u64;
 
@@ -60,8 +45,6 @@ pub struct Controller {
     pub queue: Workqueue<ObjectKey>,
     /// What its syncs wrote and the caches have not shown yet.
     pub gate: Gate,
-    /// Counters.
-    pub stats: ControllerStats,
     /// How its syncs went.
     pub syncs: SyncRecorder,
     /// Its calls to the API server.
@@ -70,6 +53,8 @@ pub struct Controller {
     pub usage: Arc<Usage>,
     /// Its writes that have no answer yet.
     pub outstanding: Arc<Outstanding>,
+    /// Instances that ended by themselves, by [`GuestFailure::label`].
+    failures: Mutex<BTreeMap<&'static str, u64>>,
     sync_ended: Notify,
     in_flight: Mutex<HashMap<SyncId, InFlight>>,
     suspects: Mutex<Suspects>,
@@ -86,7 +71,7 @@ impl Controller {
             name,
             queue,
             gate: Gate::new(),
-            stats: ControllerStats::default(),
+            failures: Mutex::default(),
             syncs: SyncRecorder::default(),
             calls: ApiCallRecorder::default(),
             usage: Arc::default(),
@@ -156,8 +141,6 @@ impl Controller {
     /// Holds the keys in flight of a run responsible for its end. To be called before
     /// [`Controller::requeue_in_flight`].
     pub fn blame(&self, run: RunId, failure: &GuestFailure) {
-        self.stats.restarts.fetch_add(1, Ordering::Relaxed);
-        *self.stats.failures.lock().entry(failure.label()).or_default() += 1;
         if !is_deed_of_a_sync(failure) {
             return;
         }
@@ -166,16 +149,16 @@ impl Controller {
             let of_run = in_flight.values().filter(|sync| sync.run == run);
             of_run.map(|sync| sync.key.clone()).collect()
         };
+        let reason = failure.to_string();
         for key in &keys {
             self.syncs.record(SyncEnd {
                 id: 0,
                 key,
                 duration: Duration::ZERO,
                 result: SyncResult::Failed,
-                error: Some(&failure.to_string()),
+                error: Some(&reason),
             });
         }
-        let reason = failure.to_string();
         let set_aside = self.suspects.lock().blame(&keys, &reason, Instant::now());
         if let Some(SetAside { key, pause, .. }) = set_aside {
             tracing::error!(
@@ -183,6 +166,17 @@ impl Controller {
                 "this key ended the guest again and again; it is set aside"
             );
         }
+    }
+
+    /// Counts an instance that ended by itself, by [`GuestFailure::label`].
+    pub(crate) fn count_failure(&self, label: &'static str) {
+        *self.failures.lock().entry(label).or_default() += 1;
+    }
+
+    /// Instances that ended by themselves, by [`GuestFailure::label`].
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<&'static str, u64> {
+        self.failures.lock().clone()
     }
 
     /// How to treat a key that is about to be synced.

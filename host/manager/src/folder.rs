@@ -7,6 +7,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -14,9 +15,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt};
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecursiveMode, Watcher};
-use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long after a sign others are waited for, so that a file and its neighbours that
 /// are replaced together are read once.
@@ -70,10 +70,15 @@ pub struct Folder {
     path: PathBuf,
     dir: Dir,
     changed: watch::Sender<u64>,
-    stop: CancellationToken,
-    _stop_with_it: DropGuard,
-    /// Ends the operating system's reports when dropped; nothing if it makes none.
-    watcher: Mutex<Option<notify::RecommendedWatcher>>,
+    /// Since somebody asked for changes.
+    watching: OnceLock<Watching>,
+}
+
+/// What tells of changes, for as long as it lives.
+struct Watching {
+    /// Nothing if the operating system makes no reports.
+    _reports: Option<notify::RecommendedWatcher>,
+    _telling: AbortOnDropHandle<()>,
 }
 
 impl Folder {
@@ -87,14 +92,11 @@ impl Folder {
             source,
         })?;
         let (changed, _) = watch::channel(0);
-        let stop = CancellationToken::new();
         Ok(Self {
             path: path.to_owned(),
             dir,
             changed,
-            _stop_with_it: stop.clone().drop_guard(),
-            stop,
-            watcher: Mutex::new(None),
+            watching: OnceLock::new(),
         })
     }
 
@@ -143,18 +145,14 @@ impl Folder {
     /// Ticks when files in it may have changed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.watch();
+        self.watching.get_or_init(|| self.watch());
         self.changed.subscribe()
     }
 
-    /// Has the operating system report changes, the first time it is asked for.
-    fn watch(&self) {
-        let mut watcher = self.watcher.lock();
-        if watcher.is_some() {
-            return;
-        }
+    /// Has the operating system report changes.
+    fn watch(&self) -> Watching {
         let (signs, signed) = watch::channel(());
-        let started = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let reports = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| matters(event.kind)) {
                 signs.send_replace(());
             }
@@ -163,14 +161,13 @@ impl Folder {
             watcher.watch(&self.path, RecursiveMode::Recursive)?;
             Ok(watcher)
         });
-        match started {
-            Ok(started) => *watcher = Some(started),
-            Err(error) => {
-                tracing::warn!(folder = %self.path.display(), %error, every = ?POLL, "changes of files are not reported, looking for them instead");
-            }
+        if let Err(error) = &reports {
+            tracing::warn!(folder = %self.path.display(), %error, every = ?POLL, "changes of files are not reported, looking for them instead");
         }
-        let (telling, stop) = (tell(signed, self.changed.clone()), self.stop.clone());
-        tokio::spawn(async move { stop.run_until_cancelled(telling).await });
+        Watching {
+            _reports: reports.ok(),
+            _telling: AbortOnDropHandle::new(tokio::spawn(tell(signed, self.changed.clone()))),
+        }
     }
 }
 

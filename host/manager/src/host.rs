@@ -288,14 +288,7 @@ impl Host {
     fn add(&mut self, entry: Arc<ModuleEntry>, ready: Option<Module>, after: Option<CancellationToken>) {
         let name = entry.name.clone();
         let controller = Arc::new(Controller::new(name.clone(), Workqueue::default()));
-        let mode = entry.leadership.mode;
-        let mandate = Mandate::of(&name, mode, self.replicas.as_ref());
-        let supervisor = Supervisor::new(
-            Arc::clone(&controller),
-            self.surroundings.clone(),
-            mandate,
-            self.grace,
-        );
+        let supervisor = Supervisor::new(Arc::clone(&controller), self.surroundings.clone(), self.grace);
         let (commands, told) = mpsc::unbounded_channel();
         let handle = ModuleHandle {
             name: name.clone(),
@@ -304,6 +297,7 @@ impl Host {
             shadows: self.surroundings.shadows.clone(),
             commands: commands.clone(),
         };
+        let (mode, replicas) = (entry.leadership.mode, self.replicas.clone());
         let (entry, followed) = watch::channel(entry);
         let loader = Loader::new(self.workshop.clone(), commands, ready);
         let stop = self.stop.child_token();
@@ -312,9 +306,11 @@ impl Host {
             if let Some(after) = after {
                 after.cancelled().await;
             }
+            // Only now: a module of the same name that was removed holds the same lease till then.
+            let mandate = Mandate::of(&name, mode, replicas.as_ref());
             tokio::join!(
                 loader.run(followed, stopped.clone()),
-                supervisor.run(told, stopped)
+                supervisor.run(mandate, told, stopped)
             );
         });
         let hosted = Hosted {
@@ -323,7 +319,7 @@ impl Host {
             stop,
             task,
         };
-        self.modules.insert(name, hosted);
+        self.modules.insert(hosted.handle.name.clone(), hosted);
     }
 
     /// Its modules, by name.

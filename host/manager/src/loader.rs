@@ -17,7 +17,7 @@ use windlass_engine::engine::Engine;
 use crate::config::ModuleEntry;
 use crate::module::{Module, ModuleError};
 use crate::sources::{Artifact, SourceError, Sources, Stamp};
-use crate::supervisor::Command;
+use crate::supervisor::{Command, Granted};
 
 /// Sources that cannot be reached: 1 s to 1 min, doubling.
 const FETCH_AGAIN: BackoffConfig = BackoffConfig {
@@ -96,6 +96,17 @@ struct Loaded {
     refusal: Option<String>,
 }
 
+impl Loaded {
+    fn nothing_of(entry: &Arc<ModuleEntry>) -> Self {
+        Self {
+            entry: Arc::clone(entry),
+            stamp: None,
+            digest: None,
+            refusal: None,
+        }
+    }
+}
+
 impl Loader {
     /// `ready` is a version that was loaded before, from the present configuration.
     pub(crate) fn new(
@@ -162,7 +173,7 @@ impl Loader {
     async fn bring(&mut self, entry: &Arc<ModuleEntry>) -> Option<Duration> {
         if self.loaded.as_ref().is_none_or(|loaded| loaded.entry != *entry) {
             // Nothing is loaded for this entry, nor for the one before if it comes back.
-            self.loaded = None;
+            self.loaded = Some(Loaded::nothing_of(entry));
             self.apply_at_once(entry);
         }
         if !entry.enabled {
@@ -235,10 +246,10 @@ impl Loader {
     /// What must not wait for a version to load.
     fn apply_at_once(&self, entry: &ModuleEntry) {
         let command = if entry.enabled {
-            Command::Restrict {
-                grants: Grants(entry.permissions.clone()),
+            Command::Restrict(Granted {
+                rules: Grants(entry.permissions.clone()),
                 declared: entry.grants_declared(),
-            }
+            })
         } else {
             Command::Disable
         };

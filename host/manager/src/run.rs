@@ -16,8 +16,8 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
@@ -151,6 +151,14 @@ impl Engagement<'_> {
     }
 }
 
+/// A sync that has begun for the queue and not yet for the guest.
+struct Due {
+    sync: SyncId,
+    key: ObjectKey,
+    /// Whether it has to run alone.
+    alone: bool,
+}
+
 struct Ended {
     sync: SyncId,
     since: Instant,
@@ -166,8 +174,10 @@ struct Mapped {
 enum Phase {
     /// For the order to go.
     Waiting,
-    /// For the caches to show, and the observer to know, what earlier instances wrote.
+    /// For the caches to show what earlier instances wrote.
     Settling,
+    /// For the observer to know it.
+    Settled,
     /// Keys are synced.
     Serving,
 }
@@ -179,11 +189,11 @@ struct Run<'a> {
     /// Keys that the content led to before the run serves; whether they are initial.
     held: Vec<(ObjectKey, bool)>,
     syncs: FuturesUnordered<BoxFuture<'a, Ended>>,
-    parked: FuturesUnordered<BoxFuture<'a, SyncId>>,
+    parked: FuturesUnordered<BoxFuture<'a, Due>>,
     observes: FuturesUnordered<BoxFuture<'a, Result<(), GuestFailure>>>,
     maps: FuturesUnordered<BoxFuture<'a, Mapped>>,
     /// Syncs that wait because a suspect runs, or has to run, alone.
-    queued: VecDeque<(SyncId, Treatment)>,
+    queued: VecDeque<Due>,
     /// The one sync in flight is a suspect's.
     alone: bool,
 }
@@ -192,7 +202,7 @@ struct Run<'a> {
 enum Cause {
     Deltas(Vec<DeltaBatch>),
     Key(Option<ObjectKey>),
-    Released(SyncId),
+    Released(Due),
     Ended(Ended),
     Observed(Result<(), GuestFailure>),
     Mapped(Mapped),
@@ -232,25 +242,20 @@ impl<'a> Run<'a> {
             .controller
             .gate
             .settled(&*job.caches.progress, &mut progressed);
-        let mut settled = Box::pin(settled);
-        let mut caches_settled = !job.observes();
+        let mut settled = pin!(settled);
         loop {
-            if self.phase == Phase::Settling
-                && caches_settled
-                && source.waiting() == 0
-                && self.observes.is_empty()
-            {
+            if self.phase == Phase::Settled && source.waiting() == 0 && self.observes.is_empty() {
                 self.begin_to_serve();
             }
             self.dispatch_ready();
             let (has_room, waits) = (self.has_room(), self.phase == Phase::Waiting);
-            let settles = self.phase == Phase::Settling && !caches_settled;
+            let settles = self.phase == Phase::Settling;
             let takes_deltas = self.observes.len() < MAX_OBSERVES;
             let cause = tokio::select! {
                 () = orders.drain.cancelled() => break,
                 failure = &mut closed => Cause::Closed(failure),
                 Some(ended) = self.syncs.next() => Cause::Ended(ended),
-                Some(sync) = self.parked.next() => Cause::Released(sync),
+                Some(due) = self.parked.next() => Cause::Released(due),
                 Some(observed) = self.observes.next() => Cause::Observed(observed),
                 Some(mapped) = self.maps.next() => Cause::Mapped(mapped),
                 () = orders.go.cancelled(), if waits => Cause::Go,
@@ -259,16 +264,12 @@ impl<'a> Run<'a> {
                 deltas = source.next(), if takes_deltas => Cause::Deltas(deltas),
                 key = queue.get(), if has_room => Cause::Key(key),
             };
-            match cause {
-                Cause::Settled => caches_settled = true,
-                cause => match self.handle(cause) {
-                    Ok(true) => {}
-                    Ok(false) => break,
-                    Err(failure) => return LoopEnd::Failed(failure),
-                },
+            match self.handle(cause) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(failure) => return LoopEnd::Failed(failure),
             }
         }
-        drop(settled);
         self.drain().await
     }
 
@@ -278,7 +279,7 @@ impl<'a> Run<'a> {
             Cause::Key(None) => return Ok(false),
             Cause::Deltas(batches) => self.take_deltas(batches),
             Cause::Key(Some(key)) => self.take_key(key),
-            Cause::Released(sync) => self.call(sync),
+            Cause::Released(due) => self.call(due),
             Cause::Ended(ended) => self.finish(ended)?,
             Cause::Observed(observed) => observed?,
             Cause::Mapped(Mapped { initial, keys }) => {
@@ -287,8 +288,8 @@ impl<'a> Run<'a> {
                 }
             }
             Cause::Closed(failure) => return Err(failure),
-            Cause::Go => self.phase = Phase::Settling,
-            Cause::Settled => {}
+            Cause::Go if self.job.observes() => self.phase = Phase::Settling,
+            Cause::Go | Cause::Settled => self.phase = Phase::Settled,
             Cause::Sweep => {
                 let gate = &self.job.controller.gate;
                 gate.sweep(&*self.job.caches.progress, Instant::now());
@@ -315,16 +316,13 @@ impl<'a> Run<'a> {
     fn dispatch_ready(&mut self) {
         self.alone &= !self.syncs.is_empty();
         while !self.alone {
-            let Some((sync, treatment)) = self.queued.front().copied() else {
-                break;
-            };
-            let alone = treatment == Treatment::Alone;
-            if alone && !self.syncs.is_empty() {
+            let may_go = |due: &Due| !due.alone || self.syncs.is_empty();
+            if !self.queued.front().is_some_and(may_go) {
                 break;
             }
-            self.queued.pop_front();
-            self.alone = alone;
-            self.send(sync);
+            let Some(due) = self.queued.pop_front() else { break };
+            self.alone = due.alone;
+            self.send(due);
         }
         while self.has_room() {
             let Some(key) = self.job.controller.queue.try_get() else {
@@ -336,50 +334,48 @@ impl<'a> Run<'a> {
 
     fn take_key(&mut self, key: ObjectKey) {
         let controller = self.job.controller;
-        if let Treatment::SetAside(pause) = controller.suspicion(&key) {
-            controller.queue.add_with(key.clone(), INITIAL_PRIORITY, pause);
-            controller.queue.done(&key);
-            return;
-        }
+        let alone = match controller.suspicion(&key) {
+            Treatment::Free => false,
+            Treatment::Alone => true,
+            Treatment::SetAside(pause) => {
+                controller.queue.add_with(key.clone(), INITIAL_PRIORITY, pause);
+                controller.queue.done(&key);
+                return;
+            }
+        };
         let sync = controller.begin(self.job.id, key.clone());
         let caches = self.job.caches;
-        match controller.gate.check(&key, &*caches.progress, Instant::now()) {
-            Verdict::Open => self.call(sync),
+        let due = Due { sync, key, alone };
+        match controller.gate.check(&due.key, &*caches.progress, Instant::now()) {
+            Verdict::Open => self.call(due),
             Verdict::Expired { missing } => {
-                controller.report_expired(&key, &missing);
-                self.call(sync);
+                controller.report_expired(&due.key, &missing);
+                self.call(due);
             }
             Verdict::Closed { .. } => self.parked.push(Box::pin(async move {
                 let mut progressed = caches.progressed.clone();
                 let verdict = controller
                     .gate
-                    .ready(&key, &*caches.progress, &mut progressed)
+                    .ready(&due.key, &*caches.progress, &mut progressed)
                     .await;
                 if let Verdict::Expired { missing } = verdict {
-                    controller.report_expired(&key, &missing);
+                    controller.report_expired(&due.key, &missing);
                 }
-                sync
+                due
             })),
         }
     }
 
-    fn call(&mut self, sync: SyncId) {
-        let Some(key) = self.job.controller.key_of(sync) else {
-            return;
-        };
-        let treatment = self.job.controller.suspicion(&key);
-        if treatment == Treatment::Free && self.queued.is_empty() && !self.alone {
-            self.send(sync);
+    fn call(&mut self, due: Due) {
+        if due.alone || self.alone || !self.queued.is_empty() {
+            self.queued.push_back(due);
         } else {
-            self.queued.push_back((sync, treatment));
+            self.send(due);
         }
     }
 
-    fn send(&mut self, sync: SyncId) {
+    fn send(&mut self, Due { sync, key, .. }: Due) {
         let controller = self.job.controller;
-        let Some(key) = controller.key_of(sync) else {
-            return;
-        };
         if !self.job.authority.owns(&key) {
             // Another replica syncs it; should it come back, so does the whole content.
             controller.end(sync);
@@ -406,15 +402,10 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         controller.clear_suspicion(&key);
-        let stats = &controller.stats;
-        stats.syncs.fetch_add(1, Ordering::Relaxed);
-        let duration = ended.since.elapsed();
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        stats.sync_nanos.fetch_add(nanos, Ordering::Relaxed);
         controller.syncs.record(SyncEnd {
             id: ended.sync,
             key: &key,
-            duration,
+            duration: ended.since.elapsed(),
             result: match &result {
                 Ok(Outcome::Done) => SyncResult::Success,
                 Ok(Outcome::RequeueAfter(_)) => SyncResult::RequeueAfter,
@@ -434,7 +425,6 @@ impl<'a> Run<'a> {
                 queue.add_with(key.clone(), 0, after);
             }
             Err(error) => {
-                stats.sync_errors.fetch_add(1, Ordering::Relaxed);
                 controller.report(&key, &error);
                 match error {
                     SyncError::Retry(_) => queue.add_rate_limited(key.clone()),

@@ -184,10 +184,8 @@ fn reload(status: &ModuleStatus) -> ReloadStatus {
 
 fn usage(handle: &ModuleHandle, status: &ModuleStatus) -> UsageStatus {
     let usage = &handle.controller.usage;
-    let failures = handle.controller.stats.failures.lock();
-    let restarts = failures
-        .iter()
-        .map(|(cause, count)| ((*cause).to_owned(), *count));
+    let failures = handle.controller.failures().into_iter();
+    let restarts = failures.map(|(cause, count)| (cause.to_owned(), count));
     UsageStatus {
         memory_bytes: usage.memory_bytes(),
         memory_limit_bytes: status

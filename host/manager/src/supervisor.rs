@@ -22,7 +22,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use windlass_cluster::subscription::Subscription;
 use windlass_core::outcome::GuestFailure;
-use windlass_core::permission::Grants;
+use windlass_core::permission::{Grants, PermissionRule};
 use windlass_core::rate_limiter::{Backoff, BackoffConfig};
 use windlass_core::shard::Share;
 
@@ -115,12 +115,30 @@ pub(crate) enum Command {
     Run(Arc<Module>),
     /// A version was asked for that cannot run.
     Reject { digest: Option<String>, reason: String },
-    /// What the configuration grants from now on, declared needs included or not.
-    Restrict { grants: Grants, declared: bool },
+    /// What the configuration grants from this moment on.
+    Restrict(Granted),
     /// Run nothing.
     Disable,
     /// Drop the running instance as it stands, as a trap would.
     Restart,
+}
+
+/// What a configuration grants to a module.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted {
+    pub(crate) rules: Grants,
+    /// Whatever its guest declares, besides.
+    pub(crate) declared: bool,
+}
+
+impl Granted {
+    fn to(&self, module: &Module) -> Grants {
+        let mut grants = self.rules.clone();
+        if self.declared {
+            grants.0.extend(permissions::required(&module.guest.manifest));
+        }
+        grants
+    }
 }
 
 /// A version with a run of its own.
@@ -145,6 +163,8 @@ pub(crate) struct Supervisor {
     share: Option<Share>,
     /// Ends when nothing is synced any more that a share took away.
     releasing: Option<BoxFuture<'static, Share>>,
+    /// What the configuration grants; before it was told, what a module was loaded with.
+    granted: Option<Granted>,
     /// The version that the configuration asks for.
     wanted: Option<Arc<Module>>,
     serving: Option<Slot>,
@@ -171,12 +191,7 @@ enum Event {
 }
 
 impl Supervisor {
-    pub(crate) fn new(
-        controller: Arc<Controller>,
-        surroundings: Surroundings,
-        mandate: Mandate,
-        grace: Duration,
-    ) -> Self {
+    pub(crate) fn new(controller: Arc<Controller>, surroundings: Surroundings, grace: Duration) -> Self {
         let (status, _) = watch::channel(ModuleStatus {
             state: ModuleState::Starting,
             since: SystemTime::now(),
@@ -190,7 +205,8 @@ impl Supervisor {
             surroundings,
             grace,
             status,
-            mandate,
+            mandate: Mandate::Always,
+            granted: None,
             authority: None,
             share: None,
             releasing: None,
@@ -210,13 +226,15 @@ impl Supervisor {
         self.status.subscribe()
     }
 
-    /// Does as it is told until `stop` is cancelled or nobody can tell it anything any
-    /// more, then drains within the grace period.
+    /// Does as it is told, and as far as the mandate goes, until `stop` is cancelled or
+    /// nobody can tell it anything any more, then drains within the grace period.
     pub(crate) async fn run(
         mut self,
+        mandate: Mandate,
         mut commands: mpsc::UnboundedReceiver<Command>,
         stop: CancellationToken,
     ) {
+        self.mandate = mandate;
         self.review().await;
         loop {
             match self.next(&mut commands, &stop).await {
@@ -235,7 +253,6 @@ impl Supervisor {
         }
         self.controller.queue.shut_down();
         self.stand_down().await;
-        while self.retiring.join_next().await.is_some() {}
         self.enter(ModuleState::Stopped);
     }
 
@@ -276,7 +293,7 @@ impl Supervisor {
                 }
             }
             Command::Reject { digest, reason } => self.reject(digest, reason),
-            Command::Restrict { grants, declared } => self.restrict(&grants, declared),
+            Command::Restrict(granted) => self.restrict(granted),
             Command::Restart => {
                 if let Some(slot) = &self.serving {
                     slot.kill.cancel();
@@ -306,10 +323,19 @@ impl Supervisor {
             return;
         };
         let controller = Arc::clone(&self.controller);
+        let granted = self.granted.as_ref().map(|granted| granted.to(&module));
         let version = match Version::new(module, controller, &self.surroundings, authority) {
             Ok(version) => Arc::new(version),
             Err(error) => return self.reject(None, error.to_string()),
         };
+        if let Some(granted) = granted {
+            // It may have been loaded under a configuration that granted more.
+            let unread = version.unreadable_under(&granted);
+            if !unread.is_empty() {
+                return self.forbid(&unread);
+            }
+            version.set_grants(granted);
+        }
         let (orders, kill) = (Orders::default(), CancellationToken::new());
         let (started, ready) = oneshot::channel();
         let started = move || {
@@ -336,15 +362,14 @@ impl Supervisor {
             return;
         };
         let first = self.last_good.is_none();
+        while self.retiring.try_join_next().is_some() {}
         if let Some(earlier) = self.serving.take() {
             earlier.orders.drain.cancel();
-            if candidate.version.module.guest.exports.observer {
-                // What its model holds and nobody else knows has to be written first.
-                drop(earlier.task.await);
-            } else {
-                while self.retiring.try_join_next().is_some() {}
-                self.retiring.spawn(async move { drop(earlier.task.await) });
-            }
+            self.retiring.spawn(async move { drop(earlier.task.await) });
+        }
+        if candidate.version.module.guest.exports.observer {
+            // What earlier models hold and nobody else knows has to be written first.
+            self.retired().await;
         }
         let module = Arc::clone(&candidate.version.module);
         let changed = !self
@@ -384,6 +409,7 @@ impl Supervisor {
         let LoopEnd::Failed(failure) = ended.end else {
             return;
         };
+        let label = failure.label();
         let module = &candidate.version.module;
         let is_new = !self
             .last_good
@@ -401,6 +427,7 @@ impl Supervisor {
                 self.back_off(again, failure);
             }
         }
+        self.controller.count_failure(label);
     }
 
     fn serving_failed(&mut self, ended: Ended) {
@@ -409,14 +436,17 @@ impl Supervisor {
         let LoopEnd::Failed(failure) = ended.end else {
             return;
         };
-        // A candidate under way is the next instance.
-        if self.candidate.is_none() {
-            if failure.is_final() {
-                self.give_up(&failure);
-            } else if let Some(module) = self.last_good.clone() {
-                self.back_off(module, failure);
-            }
+        // Counted last, so that whoever sees the count sees the state that follows, too.
+        let label = failure.label();
+        if self.candidate.is_some() {
+            // It is the next instance.
+            self.enter(ModuleState::Starting);
+        } else if failure.is_final() {
+            self.give_up(&failure);
+        } else if let Some(module) = self.last_good.clone() {
+            self.back_off(module, failure);
         }
+        self.controller.count_failure(label);
     }
 
     /// Starts nothing until something about the module changes.
@@ -466,32 +496,37 @@ impl Supervisor {
         }
     }
 
-    /// Applies what the configuration grants now to what runs already. A version whose
-    /// watches are no longer granted ends at once.
-    fn restrict(&mut self, grants: &Grants, declared: bool) {
-        for slot in self.serving.iter().chain(&self.candidate) {
-            let manifest = &slot.version.module.guest.manifest;
-            let mut grants = grants.clone();
-            if declared {
-                grants.0.extend(permissions::required(manifest));
-            }
-            let unread = permissions::no_longer_readable(manifest, &slot.version.grants(), &grants);
+    /// Applies what the configuration grants to what runs already, and to whatever starts
+    /// from here on. A version that may not read what it watches any more ends at once.
+    fn restrict(&mut self, granted: Granted) {
+        let apply = |slot: &Slot| {
+            let grants = granted.to(&slot.version.module);
+            let unread = slot.version.unreadable_under(&grants);
             slot.version.set_grants(grants);
-            if unread.is_empty() {
-                continue;
-            }
-            let rules: Vec<String> = unread.iter().map(ToString::to_string).collect();
-            tracing::error!(
-                controller = %self.controller.name, missing = rules.join(", "),
-                "what it watches is no longer granted; it stops"
-            );
-            slot.kill.cancel();
-            self.last_good = None;
+            unread
+        };
+        let serving = self.serving.as_ref().map(apply);
+        let candidate = self.candidate.as_ref().map(apply);
+        self.granted = Some(granted);
+        match (serving, candidate) {
+            (Some(unread), _) | (None, Some(unread)) if !unread.is_empty() => self.forbid(&unread),
+            (Some(_), Some(unread)) if !unread.is_empty() => self.drop_candidate(),
+            _ => {}
         }
-        if self.last_good.is_none() && self.serving.is_some() {
-            let reason = "what it watches is no longer granted".to_owned();
-            self.enter(ModuleState::Failed { reason });
-        }
+    }
+
+    /// Nothing that watches as the last good version did can start any more.
+    fn forbid(&mut self, unread: &[PermissionRule]) {
+        let missing: Vec<String> = unread.iter().map(ToString::to_string).collect();
+        tracing::error!(
+            controller = %self.controller.name, missing = missing.join(", "),
+            "what it watches is no longer granted; it stops"
+        );
+        self.abandon();
+        (self.wanted, self.last_good) = (None, None);
+        self.enter(ModuleState::Failed {
+            reason: "what it watches is no longer granted".to_owned(),
+        });
     }
 
     /// Acts, stands by or lets go, as the mandate says at this moment.
@@ -515,16 +550,21 @@ impl Supervisor {
                 self.abandon();
                 self.authority = None;
                 self.review_share(false);
-                if self.wanted.is_some() {
-                    self.enter(ModuleState::Standby { holder });
-                }
+                self.stand_by(holder);
             }
             Standing::HandingOver => {
                 self.stand_down().await;
                 self.authority = None;
                 self.mandate.step_down();
-                self.enter(ModuleState::Standby { holder: None });
+                self.stand_by(None);
             }
+        }
+    }
+
+    /// There is nothing to stand by with while nothing could run.
+    fn stand_by(&self, holder: Option<SmolStr>) {
+        if self.wanted.is_some() {
+            self.enter(ModuleState::Standby { holder });
         }
     }
 
@@ -552,8 +592,15 @@ impl Supervisor {
     /// Ends whatever runs at once: it must not act any more.
     fn abandon(&mut self) {
         self.retry = None;
-        for slot in [self.candidate.take(), self.serving.take()].into_iter().flatten() {
-            self.retiring.spawn(slot.end());
+        self.drop_candidate();
+        if let Some(serving) = self.serving.take() {
+            self.retiring.spawn(serving.end());
+        }
+    }
+
+    fn drop_candidate(&mut self) {
+        if let Some(candidate) = self.candidate.take() {
+            self.retiring.spawn(candidate.end());
         }
     }
 
@@ -567,7 +614,13 @@ impl Supervisor {
             serving.orders.drain.cancel();
             drop(serving.task.await);
         }
+        self.retired().await;
         self.subscription = None;
+    }
+
+    /// Waits for the versions that were replaced or abandoned.
+    async fn retired(&mut self) {
+        while self.retiring.join_next().await.is_some() {}
     }
 
     fn enter(&self, state: ModuleState) {

@@ -15,7 +15,7 @@ use windlass_cluster::subscription::Subscription;
 use windlass_core::gate::{CacheProgress, Presence, Write};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::outcome::GuestFailure;
-use windlass_core::permission::Grants;
+use windlass_core::permission::{Grants, PermissionRule};
 use windlass_core::seams::{DeltaBatch, EventSink, Services, SyncId};
 use windlass_engine::ambient::SystemAmbient;
 use windlass_telemetry::api_calls::ApiCall;
@@ -26,6 +26,7 @@ use crate::events::PermittedEvents;
 use crate::host::Surroundings;
 use crate::mandate::Authority;
 use crate::module::Module;
+use crate::permissions;
 use crate::record::log::Log;
 use crate::record::recorder::Session;
 use crate::record::{self, shadow};
@@ -95,9 +96,13 @@ impl Version {
         })
     }
 
-    /// What it may do now.
-    pub(crate) fn grants(&self) -> Arc<Grants> {
-        Arc::clone(&self.client.permits().grants())
+    /// What it reads and could not under these grants.
+    pub(crate) fn unreadable_under(&self, grants: &Grants) -> Vec<PermissionRule> {
+        permissions::no_longer_readable(
+            &self.module.guest.manifest,
+            &self.client.permits().grants(),
+            grants,
+        )
     }
 
     /// Changes what it may do, from its next call on. What it reads of the caches stays as
@@ -119,7 +124,7 @@ impl Version {
         let mut subscription = match self
             .surroundings
             .informers
-            .subscribe_within(watches, &self.grants())
+            .subscribe_within(watches, &self.client.permits().grants())
         {
             Ok(subscription) => subscription,
             Err(error) => {

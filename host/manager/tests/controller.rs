@@ -389,7 +389,7 @@ async fn stopping_lets_the_syncs_in_flight_end() {
     assert!(!rig.end.is_finished(), "the sync is still running");
     answer(sync, Ok(Ok(Outcome::Done)));
     assert_eq!((&mut rig.end).await.expect("no panic"), LoopEnd::Stopped);
-    assert_eq!(rig.controller.stats.syncs.load(Ordering::Relaxed), 1);
+    assert_eq!(rig.controller.syncs.total(), 1);
 }
 
 #[tokio::test(start_paused = true)]

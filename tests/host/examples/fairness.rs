@@ -1,7 +1,6 @@
 //! `fairness/p99_ratio`: how much slower a module gets from an event to the end of its
 //! sync while another one misbehaves, the worst of four disturbances against quiet.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -60,7 +59,7 @@ async fn p99(misdeed: Option<&str>) -> Result<Duration> {
         misdeed.map(|misdeed| tokio::spawn(disturb(cluster.module("hostile"), misdeed.to_owned())));
     let mut times = Vec::with_capacity(SAMPLES);
     for number in 0..SAMPLES {
-        let before = minimal.controller.stats.syncs.load(Ordering::Relaxed);
+        let before = minimal.controller.syncs.total();
         let change = Patch::Merge(json!({"data": {"a": number.to_string()}}));
         let began = Instant::now();
         objects.patch("a", &PatchParams::default(), &change).await?;
@@ -90,7 +89,7 @@ async fn disturb(hostile: Result<ModuleHandle>, misdeed: String) -> Result<()> {
 
 async fn until_synced(module: &ModuleHandle, expected: u64) -> Result<()> {
     let limit = Instant::now() + Duration::from_secs(60);
-    while module.controller.stats.syncs.load(Ordering::Relaxed) < expected {
+    while module.controller.syncs.total() < expected {
         ensure!(Instant::now() < limit, "no sync");
         tokio::task::yield_now().await;
     }

@@ -2,7 +2,6 @@
 //! `startup/200_guests`, `guests/idle_bytes`, `dispatch/event_…_modules`. A host in this
 //! process, guests from files, their compiled code in the cache.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -49,10 +48,7 @@ async fn create(cluster: &InProcess, name: &str) -> Result<()> {
 
 fn syncs(cluster: &InProcess) -> u64 {
     let modules = cluster.host.modules();
-    modules
-        .iter()
-        .map(|module| module.controller.stats.syncs.load(Ordering::Relaxed))
-        .sum()
+    modules.iter().map(|module| module.controller.syncs.total()).sum()
 }
 
 async fn until_synced(cluster: &InProcess, expected: u64) -> Result<()> {

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -159,12 +158,7 @@ impl InProcess {
 
     /// How often a module's instance failed.
     pub fn restarts(&self, name: &str) -> Result<u64> {
-        Ok(self
-            .module(name)?
-            .controller
-            .stats
-            .restarts
-            .load(Ordering::Relaxed))
+        Ok(self.module(name)?.controller.failures().values().sum())
     }
 
     /// Drops the running instance of a module and returns once its supervisor has noticed.

@@ -7,7 +7,6 @@ mod timeline;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -101,15 +100,14 @@ fn summary(modules: &[ModuleHandle], started: Instant) {
         "restarts"
     );
     for module in modules {
-        let stats = &module.controller.stats;
-        let syncs = stats.syncs.load(Ordering::Relaxed);
-        let mean = Duration::from_nanos(stats.sync_nanos.load(Ordering::Relaxed) / syncs.max(1));
-        let errors = stats.sync_errors.load(Ordering::Relaxed);
-        let restarts = stats.restarts.load(Ordering::Relaxed);
+        let status = module.controller.syncs.snapshot();
+        let (syncs, errors) = (status.total(), status.error_total());
+        let mean_ms = status.latency.sum * 1000.0 / syncs.max(1) as f64;
+        let restarts: u64 = module.controller.failures().values().sum();
         anstream::println!(
             "{:<20} {syncs:>7} {errors:>7} {:>9.2} ms {restarts:>9}",
             module.name,
-            millis(mean)
+            mean_ms
         );
     }
     anstream::println!(
