@@ -24,9 +24,10 @@ up: build ## Bring an embedded cluster with three nodes
 	@target/release/windlass up --nodes 3
 
 .PHONY: test
-test: build ## Run every test, native and guest
+test: guests ## Run every test, native and guest
 	@$(XTASK) kubectl
 	@$(XTASK) tools
+	@$(CARGO) build --quiet --workspace --bins --tests
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 

@@ -6,10 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// The release binary that `make build` leaves behind.
+/// The binary of the profile that this program was built with.
+///
+/// # Panics
+/// When the program was not built by Cargo.
 #[must_use]
 pub fn binary() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/windlass")
+    let program = std::env::current_exe().expect("this program has a path");
+    // `target/<profile>/deps/<test>` or `target/<profile>/examples/<example>`.
+    let profile = program.ancestors().nth(2).expect("built by Cargo");
+    profile.join("windlass")
 }
 
 /// A folder of the repository.
@@ -39,7 +45,7 @@ impl Process {
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
-            .with_context(|| format!("cannot start {}; run `make build` first", binary().display()))?;
+            .with_context(|| format!("cannot start {}; build it first", binary().display()))?;
         Ok(Self {
             child,
             log: log.to_owned(),

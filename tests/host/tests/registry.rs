@@ -258,7 +258,7 @@ fn windlass(folder: &Path, arguments: &[&str]) -> Result<String> {
         .env("DOCKER_CONFIG", folder)
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .output()
-        .context("run `make build` first")?;
+        .context("build the binary first")?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(
         output.status.success(),
