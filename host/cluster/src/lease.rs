@@ -8,15 +8,16 @@
 //! somebody else has to create.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use windlass_core::api_error::ApiError;
 use windlass_core::lease::clock::{BootClock, Clock};
 use windlass_core::lease::election::{ElectionConfig, ElectionConfigError};
 use windlass_core::lease::group::{Group, GroupConfig, Leadership, Members, Mode, RebalanceConfig};
+use windlass_core::lease::record::ObservedLease;
+use windlass_core::lease::tenure::Tenure;
 use windlass_core::shard::Share;
 
 use self::runner::Runner;
@@ -90,9 +91,34 @@ pub enum LeaseError {
     },
 }
 
+/// One lease as this replica sees it, for people. What may be acted on is said by
+/// [`LeaderContest::leadership`] and [`ShareContest::share`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeaseSight {
+    /// `namespace/name`.
+    pub name: SmolStr,
+    /// As it was last read or written; nothing before that.
+    pub lease: Option<Arc<ObservedLease>>,
+    /// As long as this replica holds it.
+    pub tenure: Option<Tenure>,
+    /// How often a write met a version that it did not expect:
+    /// `leader_election_slowpath_total`.
+    pub slow_paths: u64,
+}
+
+impl LeaseSight {
+    /// Whether this replica holds it at this moment.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.tenure.as_ref().is_some_and(Tenure::is_valid_now)
+    }
+}
+
 /// Joins contests. Cheap to clone.
 #[derive(Clone)]
 pub struct LeaseElector {
+    namespace: SmolStr,
+    identity: SmolStr,
     // Unbounded, yet never longer than a few commands for each module.
     commands: mpsc::UnboundedSender<Command>,
     members: watch::Receiver<Members>,
@@ -113,7 +139,7 @@ enum Command {
 struct Published {
     leadership: watch::Sender<Leadership>,
     share: watch::Sender<Share>,
-    slow_paths: Arc<AtomicU64>,
+    sight: watch::Sender<LeaseSight>,
 }
 
 impl LeaseElector {
@@ -126,6 +152,7 @@ impl LeaseElector {
         config: LeaseElectorConfig,
     ) -> Result<(Self, LeaseTask), ElectionConfigError> {
         config.election.validate()?;
+        let (namespace, identity) = (config.namespace.clone(), config.identity.clone());
         let group = GroupConfig {
             name: config.group,
             identity: config.identity,
@@ -149,6 +176,8 @@ impl LeaseElector {
             problem_sender,
         ));
         let elector = Self {
+            namespace,
+            identity,
             commands,
             members,
             problem,
@@ -170,6 +199,18 @@ impl LeaseElector {
         ShareContest { contest, share }
     }
 
+    /// Where the Leases are.
+    #[must_use]
+    pub fn namespace(&self) -> &SmolStr {
+        &self.namespace
+    }
+
+    /// What this replica is called in them.
+    #[must_use]
+    pub fn identity(&self) -> &SmolStr {
+        &self.identity
+    }
+
     /// Who is there.
     #[must_use]
     pub fn members(&self) -> watch::Receiver<Members> {
@@ -189,15 +230,19 @@ impl LeaseElector {
     ) -> (Contest, watch::Receiver<Leadership>, watch::Receiver<Share>) {
         let (leadership, leadership_receiver) = watch::channel(Leadership::Follower { holder: None });
         let (share, share_receiver) = watch::channel(Share::default());
+        let (sight, sight_receiver) = watch::channel(LeaseSight {
+            name: format_smolstr!("{}/{lease}", self.namespace),
+            ..LeaseSight::default()
+        });
         let contest = Contest {
             lease: lease.into(),
             commands: self.commands.clone(),
-            slow_paths: Arc::default(),
+            sight: sight_receiver,
         };
         let published = Published {
             leadership,
             share,
-            slow_paths: Arc::clone(&contest.slow_paths),
+            sight,
         };
         contest.send(Command::Join(contest.lease.clone(), mode, published));
         (contest, leadership_receiver, share_receiver)
@@ -214,7 +259,7 @@ impl LeaseTask {
 struct Contest {
     lease: SmolStr,
     commands: mpsc::UnboundedSender<Command>,
-    slow_paths: Arc<AtomicU64>,
+    sight: watch::Receiver<LeaseSight>,
 }
 
 impl Contest {
@@ -250,11 +295,10 @@ impl LeaderContest {
         self.contest.send(Command::StepDown(self.contest.lease.clone()));
     }
 
-    /// How often a write met a version that it did not expect:
-    /// `leader_election_slowpath_total`.
+    /// How the lease looks.
     #[must_use]
-    pub fn slow_paths(&self) -> u64 {
-        self.contest.slow_paths.load(Ordering::Relaxed)
+    pub fn sight(&self) -> watch::Receiver<LeaseSight> {
+        self.contest.sight.clone()
     }
 }
 
@@ -270,6 +314,12 @@ impl ShareContest {
     #[must_use]
     pub fn share(&self) -> watch::Receiver<Share> {
         self.share.clone()
+    }
+
+    /// How the lease looks whose holder keeps the shard table.
+    #[must_use]
+    pub fn sight(&self) -> watch::Receiver<LeaseSight> {
+        self.contest.sight.clone()
     }
 
     /// Says that no sync is running, or will start, of a key that this share does not own. To

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::future::join_all;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, watch};
@@ -30,7 +30,7 @@ use crate::calls::CallTap;
 use crate::config::ModuleEntry;
 use crate::controller::Controller;
 use crate::loader::{Loader, Workshop};
-use crate::mandate::{Mandate, Replicas};
+use crate::mandate::{Mandate, MandateView, Replicas};
 use crate::module::Module;
 use crate::record::Recorder;
 use crate::record::shadow::{ShadowView, Shadows};
@@ -56,10 +56,17 @@ pub struct ModuleHandle {
     shadows: Shadows,
     commands: mpsc::UnboundedSender<Command>,
 }
+    /// Empty until the module may take part among the replicas.
+    mandate: Arc<ArcSwapOption<MandateView>>,
 
 impl ModuleHandle {
     /// What runs in its shadow, if anything does.
     #[must_use]
+    /// How it shares its work with other replicas, if it does.
+    pub(crate) fn mandate(&self) -> Option<Arc<MandateView>> {
+        self.mandate.load_full()
+    }
+
     pub fn shadow(&self) -> Option<ShadowView> {
         self.shadows.beside(&self.name)
     }
@@ -310,8 +317,10 @@ impl Host {
             let mandate = Mandate::of(&name, mode, replicas.as_ref());
             tokio::join!(
                 loader.run(followed, stopped.clone()),
+            mandate: Arc::default(),
                 supervisor.run(mandate, told, stopped)
             );
+        let seen = Arc::clone(&handle.mandate);
         });
         let hosted = Hosted {
             handle,
@@ -323,6 +332,7 @@ impl Host {
     }
 
     /// Its modules, by name.
+            seen.store(mandate.view().map(Arc::new));
     #[must_use]
     pub fn modules(&self) -> Vec<ModuleHandle> {
         self.modules

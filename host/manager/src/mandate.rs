@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use smol_str::{SmolStr, format_smolstr};
 use tokio::sync::watch;
-use windlass_cluster::lease::{LeaderContest, LeaseElector, ShareContest};
+use windlass_cluster::lease::{LeaderContest, LeaseElector, LeaseSight, ShareContest};
 use windlass_core::key::ObjectKey;
 use windlass_core::lease::group::Leadership;
 use windlass_core::lease::tenure::Tenure;
@@ -40,6 +40,15 @@ pub(crate) enum Mandate {
         contest: ShareContest,
         share: watch::Receiver<Share>,
     },
+}
+
+/// A mandate as somebody sees it who does not act on it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct MandateView {
+    /// The module's lease.
+    pub(crate) sight: watch::Receiver<LeaseSight>,
+    /// This replica's share, if the keys are shared.
+    pub(crate) share: Option<watch::Receiver<Share>>,
 }
 
 /// What a module is to do at one moment.
@@ -97,6 +106,21 @@ impl Mandate {
                 let share = contest.share();
                 Self::Shared { contest, share }
             }
+        }
+    }
+
+    /// What there is to see of it; nothing where there is nobody to agree with.
+    pub(crate) fn view(&self) -> Option<MandateView> {
+        match self {
+            Self::Always => None,
+            Self::Led { contest, .. } => Some(MandateView {
+                sight: contest.sight(),
+                share: None,
+            }),
+            Self::Shared { contest, share } => Some(MandateView {
+                sight: contest.sight(),
+                share: Some(share.clone()),
+            }),
         }
     }
 

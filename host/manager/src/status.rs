@@ -1,5 +1,7 @@
 //! A host in the form that the status page, the metrics and the terminal show.
 
+mod leadership;
+
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -14,7 +16,9 @@ use windlass_telemetry::status::{
     ShadowDifference, ShadowStatus, StatusSource, UsageStatus, WatchState, WorkerStatus,
 };
 
+use self::leadership::{election_check, leadership, lease};
 use crate::host::{ModuleHandle, Platform, Roster};
+use crate::mandate::Replicas;
 use crate::module::Module;
 use crate::record::report::Difference;
 use crate::record::shadow::ShadowView;
@@ -26,18 +30,22 @@ pub struct HostView {
     started: Timestamp,
     api_server: String,
     informers: InformerRegistry,
+    replicas: Option<Replicas>,
     roster: Roster,
 }
 
 impl HostView {
-    /// A view of these modules on this platform. `identity` names the process.
+    /// A view of these modules on this platform. `identity` names the process, if leases
+    /// do not.
     #[must_use]
-    pub fn new(identity: &str, platform: &Platform, roster: Roster) -> Self {
+    pub fn new(identity: &str, platform: &Platform, replicas: Option<Replicas>, roster: Roster) -> Self {
+        let elected = replicas.as_ref().map(|replicas| replicas.elector.identity());
         Self {
-            identity: identity.to_owned(),
+            identity: elected.map_or(identity, |identity| identity).to_owned(),
             started: Timestamp::now(),
             api_server: platform.client.address().to_owned(),
             informers: platform.informers.clone(),
+            replicas,
             roster,
         }
     }
@@ -49,15 +57,18 @@ impl StatusSource for HostView {
         let modules = self.roster.modules();
         let mut caches: Vec<CacheStatus> = informers.iter().map(cache).collect();
         caches.sort_by(|a, b| a.resource.cmp(&b.resource));
+        let mut checks = checks(&modules, &informers);
+        checks.extend(self.replicas.as_ref().map(election_check));
         HostStatus {
             identity: self.identity.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             at: Timestamp::now(),
             api_server: self.api_server.clone(),
-            checks: checks(&modules, &informers),
+            checks,
             modules: modules.iter().map(module).collect(),
             caches,
+            leases: modules.iter().filter_map(lease).collect(),
             ..HostStatus::default()
         }
     }
@@ -109,6 +120,7 @@ fn module(handle: &ModuleHandle) -> ShownModule {
         state: state(&status),
         guest: serving.map(guest).unwrap_or_default(),
         reload: reload(&status),
+        leadership: handle.mandate().as_deref().map(leadership),
         workers: WorkerStatus {
             limit: serving.map_or(0, |module| module.workers as u64),
             active: queue.processing as u64,
@@ -120,7 +132,6 @@ fn module(handle: &ModuleHandle) -> ShownModule {
         api: controller.calls.snapshot(),
         poison_keys: poison_keys(handle),
         shadow: handle.shadow().as_ref().map(shadow),
-        ..ShownModule::default()
     }
 }
 

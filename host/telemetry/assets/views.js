@@ -185,6 +185,11 @@ const pairs = (title, entries) => element("section", {}, element("h4", {}, title
   element("dl", { class: "pairs" }, entries.filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([name, value]) => element("div", { class: `${value.textContent ?? value}`.length > LONG && "long" }, element("dt", {}, name), element("dd", {}, value)))));
 
+function role({ role: part, share }) {
+  if (part !== "leader") return "stands by";
+  return share ? `syncs ${count(share.slots)} of ${count(share.of)} slots of the keys` : "leads";
+}
+
 function detail(module, status) {
   const { guest, reload, leadership, queue, usage, workers } = module;
   const last = reload.last;
@@ -209,12 +214,9 @@ function detail(module, status) {
       ["CPU time", duration(usage.cpuSeconds)], ...Object.entries(usage.restarts).map(([cause, value]) => [`Ended: ${cause}`, count(value)]),
     ]),
   ];
-  if (leadership) {
-    sections.push(pairs("Leadership", [
-      ["This process", leadership.role === "leader" ? "leads" : "follows"], ["Holder", leadership.holder || "nobody"],
-      ["Share of keys", leadership.share === null ? null : `${Math.round(leadership.share * 100)} %`],
-    ]));
-  }
+  sections.push(pairs("Leadership", leadership ? [
+    ["This process", role(leadership)], ["Lease held by", leadership.holder || "nobody"],
+  ] : [["This process", "always runs it"]]));
   const calls = [...module.api.calls].sort((a, b) => b.count - a.count).slice(0, 20);
   sections.push(pairs("API calls", calls.length > 0 ? calls.map((call) => [`${call.verb} ${call.resource} → ${call.code}`, count(call.count)]) : [["None so far", " "]]));
   const imports = Object.entries(module.imports).sort(([, a], [, b]) => b - a);

@@ -190,13 +190,13 @@ pub struct LeaseStatus {
     pub holder: String,
     /// Whether that is this process.
     pub held: bool,
-    /// When this process last renewed it or saw it renewed.
+    /// When its holder last renewed it, by the holder's clock.
     pub renewed: Option<Timestamp>,
     /// How long it holds without renewal, in seconds.
     pub duration_seconds: u64,
     /// How often it changed hands.
     pub transitions: u64,
-    /// Renewals that had to read the lease anew (`leader_election_slowpath_total`).
+    /// Writes that met another version than they expected (`leader_election_slowpath_total`).
     pub slow_paths: u64,
 }
 

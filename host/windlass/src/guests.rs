@@ -132,7 +132,7 @@ impl Setup {
             workshop: self.workshop.clone(),
             grace: self.grace,
             tap,
-            replicas,
+            replicas: replicas.clone(),
             recorder,
         };
         self.workshop.sources.attach(platform.client.clone());
@@ -143,12 +143,14 @@ impl Setup {
         }
         let status = match self.status_address {
             Some(address) => {
-                let view = HostView::new(&self.identity, platform, host.roster());
+                let view = HostView::new(&self.identity, platform, replicas, host.roster());
                 let config = ServerConfig {
                     address,
                     ..ServerConfig::default()
                 };
-                Some(server::start(config, Arc::new(view)).await?)
+                let server = server::start(config, Arc::new(view)).await?;
+                tracing::info!(address = %server.address(), "serving status, health and metrics");
+                Some(server)
             }
             None => None,
         };

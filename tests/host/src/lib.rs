@@ -14,4 +14,5 @@ pub mod kubectl;
 pub mod ledger;
 pub mod link;
 pub mod process;
+pub mod status;
 pub mod wait;

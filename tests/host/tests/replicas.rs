@@ -6,15 +6,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::future::try_join_all;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::Api;
 use kube::config::Kubeconfig;
+use serde_json::{Value, json};
+use windlass_core::shard::SLOTS;
 use windlass_tests::cluster::Cluster;
 use windlass_tests::ledger::Ledger;
 use windlass_tests::link::Link;
 use windlass_tests::process::{Process, repository};
-use windlass_tests::wait;
+use windlass_tests::{status, wait};
 
 const KEYS: usize = 20;
 const HOSTS: usize = 3;
@@ -73,9 +76,25 @@ impl Replica {
             "--kubeconfig",
             &*kubeconfig.to_string_lossy(),
             "--status-address",
-            "none",
+            "127.0.0.1:0",
         ];
         Process::start(&arguments, &Self::log(cluster, number, starts))
+    }
+
+    /// What it says of itself: its name, its part in the module, the module's lease, and
+    /// the metric of that.
+    async fn shown(&self) -> Result<Shown> {
+        let address = status::address_of(&self.process).await?;
+        let look = status::status(address).await?;
+        let held = status::metric(address, "leader_election_master_status").await?;
+        let slow_paths = status::metric(address, "leader_election_slowpath_total").await?;
+        slow_paths.context("a counter of slow paths")?;
+        Ok(Shown {
+            identity: look["identity"].as_str().unwrap_or_default().to_owned(),
+            leadership: look["modules"][0]["leadership"].clone(),
+            lease: look["leases"][0].clone(),
+            held: held.context("a gauge of the lease")?,
+        })
     }
 
     fn start_again(&mut self, cluster: &Cluster, config: &Path) -> Result<()> {
@@ -88,6 +107,65 @@ impl Replica {
     fn is(&self, identity: &str) -> bool {
         !identity.is_empty() && self.process.output().contains(identity)
     }
+}
+
+/// How one replica shows its part.
+#[derive(Clone, Debug)]
+struct Shown {
+    identity: String,
+    leadership: Value,
+    lease: Value,
+    held: f64,
+}
+
+impl Shown {
+    fn names_holder(&self, holder: &str) -> bool {
+        self.lease["name"] == "kube-system/windlass-ledger"
+            && self.lease["modules"] == json!(["ledger"])
+            && self.lease["durationSeconds"] == 4
+            && self.lease["renewed"].is_string()
+            && self.lease["holder"] == holder
+            && self.leadership["holder"] == holder
+    }
+
+    fn slots(&self) -> u64 {
+        self.leadership["share"]["slots"].as_u64().unwrap_or_default()
+    }
+}
+
+/// Whether all agree on who holds the lease, that one alone says that it does, and each
+/// syncs what it should: the holder everything, or all of them their shares.
+fn agree(shown: &[Shown], mode: &str) -> bool {
+    let holders: Vec<&Shown> = shown.iter().filter(|shown| shown.held > 0.0).collect();
+    let [holder] = holders.as_slice() else {
+        return false;
+    };
+    let acts = |shown: &Shown| shown.leadership["role"] == "leader";
+    let parts = match mode {
+        "Sharded" => {
+            shown.iter().all(acts)
+                && shown.iter().map(Shown::slots).sum::<u64>() == u64::from(SLOTS)
+                && shown
+                    .iter()
+                    .all(|shown| shown.leadership["share"]["of"] == u64::from(SLOTS))
+        }
+        _ => shown
+            .iter()
+            .all(|shown| acts(shown) == (shown.held > 0.0) && shown.leadership["share"].is_null()),
+    };
+    parts
+        && shown.iter().all(|shown| shown.names_holder(&holder.identity))
+        && shown.iter().all(|one| one.lease["held"] == json!(one.held > 0.0))
+}
+
+/// Waits until all replicas show the same. Returns how often the lease has changed hands.
+async fn wait_until_shown(replicas: &[Replica], mode: &str) -> Result<u64> {
+    let look = || try_join_all(replicas.iter().map(Replica::shown));
+    let shown = wait::until("replicas that agree", look, |shown: &Vec<Shown>| {
+        agree(shown, mode)
+    })
+    .await?;
+    shown[0].lease["transitions"].as_u64().context("a number")
 }
 
 /// The replica that holds the module's lease.
@@ -124,11 +202,16 @@ async fn go_through_everything(mode: &str) -> Result<()> {
         replicas.push(Replica::start(&cluster, &config, number).await?);
     }
     ledger.wait_for_syncs_of_all().await?;
+    let changes = wait_until_shown(&replicas, mode).await?;
 
     let killed = leader(&leases, &mut replicas).await?;
     killed.process.kill();
     ledger.wait_for_syncs_of_all().await?;
     killed.start_again(&cluster, &config)?;
+    assert!(
+        wait_until_shown(&replicas, mode).await? > changes,
+        "somebody else took over"
+    );
 
     let stopped = leader(&leases, &mut replicas).await?;
     stopped.process.signal("STOP")?;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -278,9 +277,19 @@ impl Runner {
                 *present = share;
                 is_news
             });
-            published
-                .slow_paths
-                .store(self.group.slow_paths(lease), Ordering::Relaxed);
+            let (known, slow_paths) = (self.group.known(lease), self.group.slow_paths(lease));
+            let leadership = published.leadership.borrow();
+            published.sight.send_if_modified(|present| {
+                let is_news = present.lease.as_ref() != known
+                    || present.tenure.as_ref() != leadership.tenure()
+                    || present.slow_paths != slow_paths;
+                if is_news {
+                    present.lease = known.cloned();
+                    present.tenure = leadership.tenure().cloned();
+                    present.slow_paths = slow_paths;
+                }
+                is_news
+            });
         }
         let members = self.group.members();
         self.members.send_if_modified(|present| {

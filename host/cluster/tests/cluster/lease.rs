@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use windlass_cluster::lease::{LeaseElector, LeaseElectorConfig, ShareContest};
+use windlass_cluster::lease::{LeaseElector, LeaseElectorConfig, LeaseSight, ShareContest};
 use windlass_core::key::ObjectKey;
 use windlass_core::lease::clock::{BootInstant, Clock};
 use windlass_core::lease::group::Leadership;
@@ -200,7 +200,7 @@ async fn a_write_that_meets_another_version_reads_again_and_keeps_what_others_wr
     // Between a list and a renewal, so that the renewal does not know.
     seconds(3).await;
     let tenure = contest.leadership().borrow().tenure().unwrap().clone();
-    while contest.slow_paths() == 0 {
+    while contest.sight().borrow().slow_paths == 0 {
         server.edit("shop", |lease| {
             lease["metadata"]["annotations"]["team"] = "red".into();
         });
@@ -351,4 +351,48 @@ async fn three_hundred_leases_cost_one_list_and_less_than_sixty_writes_a_second(
             .iter()
             .all(|contest| contest.leadership().borrow().is_valid_now())
     );
+}
+
+/// Name, holder, whether it is held here, and how often it changed hands.
+fn look(sight: &watch::Receiver<LeaseSight>) -> (String, String, bool, i32) {
+    let sight = sight.borrow();
+    let record = sight.lease.as_ref().map(|lease| lease.record.clone());
+    let record = record.unwrap_or_default();
+    (
+        sight.name.to_string(),
+        record.holder.to_string(),
+        sight.is_held(),
+        record.transitions,
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_replica_sees_who_holds_a_lease_and_whether_that_is_itself() {
+    let server = LeaseServer::default();
+    let (first, second) = (replica(&server, "a"), replica(&server, "b"));
+    let contest = first.elector.lead("shop");
+    leads(&mut contest.leadership()).await;
+    let successor = second.elector.share("shop");
+    seconds(3).await;
+    let (one, other) = (contest.sight(), successor.sight());
+    let seen =
+        |holder: &str, held, transitions| ("hosts/shop".to_owned(), holder.to_owned(), held, transitions);
+    assert_eq!(look(&one), seen("a", true, 0));
+    assert_eq!(look(&other), seen("a", false, 0));
+    let renewed = |sight: &watch::Receiver<LeaseSight>| {
+        let sight = sight.borrow();
+        sight.lease.as_ref().and_then(|lease| lease.record.renew_time)
+    };
+    assert!(renewed(&one).is_some() && renewed(&other).is_some());
+
+    // It says so before anybody tells it.
+    first.link.cut();
+    seconds(12).await;
+    assert_eq!(look(&one), seen("a", false, 0));
+    seconds(15).await;
+    assert_eq!(look(&other), seen("b", true, 1));
+    first.link.mend();
+    seconds(10).await;
+    assert_eq!(look(&one), seen("b", false, 1));
+    assert_eq!(look(&other), seen("b", true, 1));
 }

@@ -295,6 +295,12 @@ impl Group {
             .map_or(Leadership::Follower { holder: None }, Contest::leadership)
     }
 
+    /// A lease as it was last read or written.
+    #[must_use]
+    pub fn known(&self, lease: &str) -> Option<&Arc<ObservedLease>> {
+        self.contests.get(lease)?.election.known()
+    }
+
     /// What it may sync of a sharded module.
     #[must_use]
     pub fn share(&self, lease: &str) -> Share {
@@ -320,7 +326,7 @@ impl Group {
         Members { identities, tenure }
     }
 
-    /// How often a write met another version, over all leases that are contended for.
+    /// How often a write of a lease met another version.
     #[must_use]
     pub fn slow_paths(&self, lease: &str) -> u64 {
         self.contests

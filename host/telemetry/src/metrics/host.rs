@@ -132,7 +132,7 @@ fn leases(exposition: &mut Exposition, leases: &[LeaseStatus]) {
     let mut series = exposition.family(
         "leader_election_slowpath_total",
         Kind::Counter,
-        "Renewals of a lease that had to read it anew.",
+        "Writes of a lease that met another version and had to read it anew.",
     );
     for lease in leases {
         series.count(&lease_labels(lease), lease.slow_paths);

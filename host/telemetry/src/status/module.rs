@@ -20,7 +20,7 @@ pub struct ModuleStatus {
     pub guest: GuestIdentity,
     /// Its reloads.
     pub reload: ReloadStatus,
-    /// Its part among the replicas; `None` if it runs without a lease.
+    /// Its part among the replicas; `None` if it always runs here.
     pub leadership: Option<LeadershipStatus>,
     /// Its workers.
     pub workers: WorkerStatus,
@@ -198,12 +198,22 @@ pub enum Role {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LeadershipStatus {
-    /// Whether this process leads.
+    /// Whether this process syncs keys of it; where keys are sharded, whether it has a share.
     pub role: Role,
-    /// Who does.
+    /// Who holds its lease; where keys are sharded, who says which share is whose.
     pub holder: String,
-    /// The share of the keys that is this process's, from 0 to 1, where keys are sharded.
-    pub share: Option<f64>,
+    /// This process's share, where keys are sharded.
+    pub share: Option<ShareStatus>,
+}
+
+/// How much of a module's keys is a process's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ShareStatus {
+    /// Slots whose keys this process syncs.
+    pub slots: u64,
+    /// Slots that there are.
+    pub of: u64,
 }
 
 /// The workers of a module.

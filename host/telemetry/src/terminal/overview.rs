@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::table::{Align, Cell, Column, Tone, column, lines};
 use super::text::{age, bytes, clock, duration, harmless, span};
-use crate::status::{HostStatus, ModulePhase, ModuleStatus, RecentSync, WatchState};
+use crate::status::{
+    HostStatus, LeadershipStatus, ModulePhase, ModuleStatus, RecentSync, Role, ShareStatus, WatchState,
+};
 
 /// Errors shown at the end.
 const ERRORS: usize = 5;
@@ -148,22 +150,27 @@ fn module_rows(status: &HostStatus, wide: bool) -> Vec<Vec<Cell>> {
 }
 
 fn more(module: &ModuleStatus) -> [Cell; 6] {
-    let role = module
-        .leadership
-        .as_ref()
-        .map_or("-", |leadership| match leadership.role {
-            crate::status::Role::Leader => "leader",
-            crate::status::Role::Follower => "follower",
-        });
     let digest: String = harmless(&module.guest.digest).chars().take(19).collect();
     [
-        role.into(),
+        role(module.leadership.as_ref()).into(),
         format!("{}/{}", module.workers.active, module.workers.limit).into(),
         duration(Some(module.usage.cpu_seconds)).into(),
         digest.into(),
         harmless(&module.guest.origin).into(),
         harmless(module.state.reason.as_deref().unwrap_or("-")).into(),
     ]
+}
+
+/// A module's part among the replicas.
+fn role(leadership: Option<&LeadershipStatus>) -> String {
+    let Some(LeadershipStatus { role, share, .. }) = leadership else {
+        return "always".to_owned();
+    };
+    match (role, share) {
+        (Role::Leader, Some(ShareStatus { slots, of })) => format!("share {slots}/{of}"),
+        (Role::Leader, None) => "leader".to_owned(),
+        (Role::Follower, _) => "follower".to_owned(),
+    }
 }
 
 pub(super) fn state(module: &ModuleStatus) -> Cell {

@@ -167,7 +167,7 @@ fn leadership(index: usize) -> Option<LeadershipStatus> {
             "windlass-0_5e1f"
         }
         .to_owned(),
-        share: (index == 1).then_some(0.5),
+        share: (index == 1).then_some(ShareStatus { slots: 86, of: 256 }),
     })
 }
 

@@ -181,6 +181,20 @@ async fn promtool_finds_nothing_wrong() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn the_alerts_on_leases_fire_when_they_should_and_only_then() -> anyhow::Result<()> {
+    if is_missing("prometheus") {
+        return Ok(());
+    }
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/telemetry/alerts.yaml");
+    let mut test = program("promtool");
+    let output = test.args(["test", "rules"]).arg(cases).output().await?;
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_real_prometheus_scrapes_and_evaluates() -> anyhow::Result<()> {
     if is_missing("prometheus") {
         return Ok(());

@@ -83,6 +83,23 @@ fn a_look_is_printed_as_tables() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_module_s_part_among_the_replicas_is_shown() -> anyhow::Result<()> {
+    let text = render(&status(), Output::Wide, None, false)?;
+    let (head, rows) = text
+        .split_once("\n\n")
+        .and_then(|(_, modules)| modules.split_once('\n'))
+        .unwrap_or_default();
+    let at = head.find("ROLE").expect("a column of roles");
+    let role = |row: &str| {
+        let rest: String = row.chars().skip(at).collect();
+        rest.split("   ").next().unwrap_or_default().to_owned()
+    };
+    let roles: Vec<String> = rows.lines().take(4).map(role).collect();
+    assert_eq!(roles, ["leader", "share 86/256", "follower", "always"], "{text}");
+    Ok(())
+}
+
+#[test]
 fn what_guests_say_does_not_drive_the_terminal() -> anyhow::Result<()> {
     for output in [Output::Human, Output::Wide] {
         let text = render(&status(), output, None, false)?;
