@@ -19,6 +19,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::args::{Cli, Command};
+use crate::output;
 
 impl Command {
     /// What is logged when `--log` says nothing: servers tell what they do, tools only what is wrong.
@@ -55,12 +56,9 @@ pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Push(args) => runtime()?.block_on(push::push(args)),
         Command::Pull(args) => runtime()?.block_on(pull::pull(args)),
         Command::Completions(args) => {
-            clap_complete::generate(
-                args.shell,
-                &mut Cli::command(),
-                "windlass",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "windlass", &mut script);
+            output::print_bytes(&script)?;
             Ok(ExitCode::SUCCESS)
         }
     }

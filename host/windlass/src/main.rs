@@ -7,6 +7,7 @@ mod configuration;
 mod embedded;
 mod guests;
 mod logging;
+mod output;
 mod registry;
 mod replicas;
 mod signals;
@@ -27,8 +28,8 @@ fn main() -> ExitCode {
     {
         Ok(code) => code,
         Err(error) => {
-            // `{:#}` prints the chain of causes in one line; a backtrace would only hide it.
-            anstream::eprintln!("{}error:{} {error:#}", logging::ERROR, logging::RESET);
+            let (red, plain, text) = (logging::ERROR, logging::RESET, output::one_line(&error));
+            anstream::eprintln!("{red}error:{plain} {text}");
             ExitCode::FAILURE
         }
     }

@@ -2,10 +2,13 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Result;
-use windlass_tests::process::{Process, repository};
+use windlass_tests::cluster::Cluster;
+use windlass_tests::process::{Process, binary, repository};
+use windlass_tests::status;
 
 /// Runs the binary to its end in a folder of its own and returns exit code and output.
 fn run(arguments: &[&str], folder: &Path) -> Result<(Option<i32>, String)> {
@@ -18,6 +21,18 @@ fn run(arguments: &[&str], folder: &Path) -> Result<(Option<i32>, String)> {
         "{output}"
     );
     Ok((code, output.trim().to_owned()))
+}
+
+/// Runs the binary with this as standard output; exit code and what it says of errors.
+fn run_into(arguments: &[&str], output: impl Into<Stdio>) -> Result<(Option<i32>, String)> {
+    let ended = Command::new(binary())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::piped())
+        .spawn()?
+        .wait_with_output()?;
+    Ok((ended.status.code(), String::from_utf8(ended.stderr)?))
 }
 
 /// Runs `windlass run` with this configuration, beside which lie these files.
@@ -286,5 +301,85 @@ fn rbac_prints_a_role_for_the_account_that_is_named() -> Result<()> {
         output.contains("write namespace and name, such as kube-system:windlass"),
         "{output}"
     );
+    Ok(())
+}
+
+const PRINTING: [&[&str]; 8] = [
+    &["completions", "bash"],
+    &["config", "print"],
+    &["config", "schema"],
+    &["config", "reference"],
+    &["inspect", "replicaset"],
+    &["inspect", "replicaset", "--rbac"],
+    &["rbac"],
+    &["--help"],
+];
+
+#[test]
+fn a_reader_that_has_gone_ends_a_command_quietly() -> Result<()> {
+    for arguments in PRINTING {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        assert_eq!(
+            run_into(arguments, writer)?,
+            (Some(0), String::new()),
+            "{arguments:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_exit_code_of_a_status_that_nobody_reads_is_that_of_the_status() -> Result<()> {
+    let cluster = Cluster::up(&["--no-modules", "--status-address", "127.0.0.1:0"]).await?;
+    let address = status::address_of(&cluster.process).await?.to_string();
+    for output in ["table", "wide", "json", "yaml"] {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let arguments = ["status", "--address", &address, "--output", output];
+        assert_eq!(run_into(&arguments, writer)?, (Some(0), String::new()));
+    }
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    let (code, errors) = run_into(&["status", "--address", "127.0.0.1:1"], writer)?;
+    assert_eq!(code, Some(1));
+    assert!(errors.starts_with("error: no host to ask"), "{errors}");
+    Ok(())
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() -> Result<()> {
+    for arguments in [&["config", "print"][..], &["completions", "zsh"], &["rbac"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let (code, errors) = run_into(arguments, full)?;
+        assert_eq!(code, Some(1), "{arguments:?}");
+        assert!(
+            errors.starts_with("error: cannot write to standard output: No space left on device"),
+            "{errors}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_cause_is_said_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (code, output) = run(&["run", "--config", "nowhere/host.yaml"], folder.path())?;
+    assert_eq!(code, Some(1));
+    assert_eq!(output.matches("No such file or directory").count(), 1, "{output}");
+
+    let output = run_configuration(&module(""), &[])?;
+    assert_eq!(output.matches("mine.wasm").count(), 1, "{output}");
+    assert_eq!(output.matches("No such file or directory").count(), 1, "{output}");
+
+    let output = run_configuration(&module(""), &[("mine.wasm", b"#!/bin/sh\n")])?;
+    assert_eq!(
+        output.matches("not a WebAssembly component").count(),
+        1,
+        "{output}"
+    );
+
+    let output = run_configuration(HEAD, &[])?;
+    assert_eq!(output.matches("127.0.0.1:1").count(), 1, "{output}");
     Ok(())
 }

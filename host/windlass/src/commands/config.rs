@@ -8,13 +8,14 @@ use windlass_manager::config::{HostConfiguration, ModuleEntry, reference};
 use windlass_manager::config_file::ConfigFile;
 
 use crate::args::ConfigCommand;
+use crate::output::{out, outln};
 use crate::stock;
 
 pub(crate) async fn config(command: ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::Print { config } => {
             let configuration = read_or_default(config.as_deref()).await?;
-            anstream::print!("{}", configuration.to_yaml().context("cannot write it as YAML")?);
+            out!("{}", configuration.to_yaml().context("cannot write it as YAML")?)?;
         }
         ConfigCommand::Check { file } => {
             let configuration = ConfigFile::open(&file)?.read().await?;
@@ -22,13 +23,13 @@ pub(crate) async fn config(command: ConfigCommand) -> anyhow::Result<ExitCode> {
                 1 => "1 module".to_owned(),
                 count => format!("{count} modules"),
             };
-            anstream::println!("{} is valid: {modules}", file.display());
+            outln!("{} is valid: {modules}", file.display())?;
         }
         ConfigCommand::Schema => {
             let schema = serde_json::to_string_pretty(&HostConfiguration::schema())?;
-            anstream::println!("{schema}");
+            outln!("{schema}")?;
         }
-        ConfigCommand::Reference => anstream::print!("{}", reference::markdown()),
+        ConfigCommand::Reference => out!("{}", reference::markdown())?,
     }
     Ok(ExitCode::SUCCESS)
 }

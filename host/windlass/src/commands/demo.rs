@@ -18,6 +18,7 @@ use self::timeline::Timeline;
 use crate::args::{ClusterArgs, DemoArgs};
 use crate::embedded::Cluster;
 use crate::guests::Setup;
+use crate::output::outln;
 use crate::signals::Signals;
 
 /// How long one step may take before the demo gives up.
@@ -41,20 +42,20 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let kubeconfig = Kubeconfig::read_from(&kubeconfig).context("the kubeconfig just written")?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     let script = Script::new(kube::Client::try_from(config)?, Arc::clone(&timeline));
-    anstream::println!(
+    outln!(
         "{} simulated nodes and four guests, up in {:.0} ms.",
         args.nodes,
         millis(started.elapsed())
-    );
+    )?;
     let outcome = tokio::select! {
         outcome = play(&script, &timeline) => outcome,
         () = signals.next() => Err(anyhow::anyhow!("interrupted")),
     };
     timeline.finish().await;
-    summary(&host.modules(), started);
+    let summed_up = summary(&host.modules(), started);
     hosting.stop().await;
     cluster.stop(args.host.shutdown_grace).await;
-    outcome.map(|()| ExitCode::SUCCESS)
+    outcome.and(summed_up).map(|()| ExitCode::SUCCESS)
 }
 
 fn cluster_args(args: &DemoArgs) -> ClusterArgs {
@@ -90,30 +91,30 @@ async fn play(script: &Script, timeline: &Timeline) -> anyhow::Result<()> {
     }
 }
 
-fn summary(modules: &[ModuleHandle], started: Instant) {
-    anstream::println!(
+fn summary(modules: &[ModuleHandle], started: Instant) -> anyhow::Result<()> {
+    outln!(
         "\n{:<20} {:>7} {:>7} {:>12} {:>9}",
         "guest",
         "syncs",
         "errors",
         "mean sync",
         "restarts"
-    );
+    )?;
     for module in modules {
         let status = module.controller.syncs.snapshot();
         let (syncs, errors) = (status.total(), status.error_total());
         let mean_ms = status.latency.sum * 1000.0 / syncs.max(1) as f64;
         let restarts: u64 = module.controller.failures().values().sum();
-        anstream::println!(
+        outln!(
             "{:<20} {syncs:>7} {errors:>7} {:>9.2} ms {restarts:>9}",
             module.name,
             mean_ms
-        );
+        )?;
     }
-    anstream::println!(
+    outln!(
         "\nDone in {:.1} s. Next: windlass up",
         started.elapsed().as_secs_f64()
-    );
+    )
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -19,6 +19,7 @@ use windlass_manager::module::Module;
 
 use crate::args::RunArgs;
 use crate::configuration::Followed;
+use crate::output::{one_line, outln};
 use crate::registry::patiently;
 use crate::{guests, logging};
 
@@ -29,13 +30,13 @@ struct Report {
 }
 
 impl Report {
-    fn line(&self, label: &str, text: &str) {
-        anstream::println!("  {label:<10} {text}");
+    fn line(&self, label: &str, text: &str) -> anyhow::Result<()> {
+        outln!("  {label:<10} {text}")
     }
 
-    fn failure(&mut self, label: &str, text: &str) {
+    fn failure(&mut self, label: &str, text: &str) -> anyhow::Result<()> {
         self.failures += 1;
-        anstream::println!("  {}{label:<10}{} {text}", logging::ERROR, logging::RESET);
+        outln!("  {}{label:<10}{} {text}", logging::ERROR, logging::RESET)
     }
 }
 
@@ -56,35 +57,38 @@ pub(crate) async fn dry_run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut loaded = loaded.into_iter();
     let mut modules = Vec::new();
     for entry in &entries {
-        anstream::println!("module {}", entry.name);
+        outln!("module {}", entry.name)?;
         match entry.enabled.then(|| loaded.next()).flatten() {
-            None => report.line("disabled", "does not run"),
-            Some(Err(error)) => report.failure("fails", &error.to_string()),
+            None => report.line("disabled", "does not run")?,
+            Some(Err(error)) => report.failure("fails", &error.to_string())?,
             Some(Ok(module)) => {
-                describe(&report, &module);
+                describe(&report, &module)?;
                 modules.push(module);
             }
         }
     }
     for problem in followed.problems() {
-        report.failure("fails", &problem);
+        report.failure("fails", &problem)?;
     }
     let caches = caches(&modules);
-    anstream::println!("caches: {}", caches.len());
+    outln!("caches: {}", caches.len())?;
     for (resource, users) in &caches {
         let resource = resource
             .as_ref()
             .map_or("everything deletable".to_owned(), ToString::to_string);
-        report.line(&resource, &format!("for {}", users.join(", ")));
+        report.line(&resource, &format!("for {}", users.join(", ")))?;
     }
     match cluster {
-        Ok(client) => check(&mut report, &client, &followed, &modules, &caches).await,
-        Err(error) => anstream::println!("cluster: not reached, permissions not checked: {error:#}"),
+        Ok(client) => check(&mut report, &client, &followed, &modules, &caches).await?,
+        Err(error) => {
+            let error = one_line(&error);
+            outln!("cluster: not reached, permissions not checked: {error}")?;
+        }
     }
     Ok(match report.failures {
         0 => ExitCode::SUCCESS,
         failures => {
-            anstream::println!("{failures} would fail");
+            outln!("{failures} would fail")?;
             ExitCode::FAILURE
         }
     })
@@ -101,18 +105,18 @@ async fn connect(args: &RunArgs) -> anyhow::Result<ApiClient> {
     Ok(client)
 }
 
-fn describe(report: &Report, module: &Module) {
+fn describe(report: &Report, module: &Module) -> anyhow::Result<()> {
     let manifest = &module.guest.manifest;
-    report.line("from", &module.origin);
+    report.line("from", &module.origin)?;
     let identity = format!(
         "{} {}, sha256:{}",
         manifest.name, manifest.version, module.guest.digest
     );
-    report.line("guest", &identity);
+    report.line("guest", &identity)?;
     if let Some(identity) = &module.impersonate {
-        report.line("acts as", &identity.user);
+        report.line("acts as", &identity.user)?;
     }
-    report.line("runs", &format!("{} syncs at once", module.workers));
+    report.line("runs", &format!("{} syncs at once", module.workers))
 }
 
 /// The caches that modules share, by resource; none in particular for everything there is.
@@ -140,28 +144,29 @@ async fn check(
     followed: &Followed,
     modules: &[Module],
     caches: &BTreeMap<Option<Resource>, Vec<&str>>,
-) {
-    anstream::println!("cluster {}", client.address());
+) -> anyhow::Result<()> {
+    outln!("cluster {}", client.address())?;
     let discovery = DiscoveryCache::new(client.clone());
     for resource in caches.keys().flatten() {
         match discovery.find(resource).await {
             Ok(Some(_)) => {}
-            Ok(None) => report.failure("not served", &format!("{} {resource}", resource.api_version())),
-            Err(error) => report.failure("discovery", &error.message),
+            Ok(None) => report.failure("not served", &format!("{} {resource}", resource.api_version()))?,
+            Err(error) => report.failure("discovery", &error.message)?,
         }
     }
     let needs = access::needs(followed.configuration(), modules);
     let count = needs.len();
     match access::denied(client, needs).await {
         Ok(denied) => {
-            report.line("allowed", &format!("{} of {count} needs", count - denied.len()));
+            report.line("allowed", &format!("{} of {count} needs", count - denied.len()))?;
             for need in denied {
-                report.failure("denied", &need.to_string());
+                report.failure("denied", &need.to_string())?;
             }
         }
         Err(error) => report.failure(
             "unknown",
             &format!("permissions cannot be checked: {}", error.message),
-        ),
+        )?,
     }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use windlass_engine::load::LoadedGuest;
 use windlass_manager::{permissions, rbac};
 
 use crate::args::InspectArgs;
+use crate::output::out;
 use crate::{guests, stock};
 
 pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
@@ -33,7 +34,7 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     } else {
         describe(&guest, &limits)?
     };
-    anstream::print!("{text}");
+    out!("{text}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,11 +12,12 @@ use windlass_registry::reference::Reference;
 
 use crate::args::{PullArgs, VerifyArgs};
 use crate::guests;
+use crate::output::{self, out};
 use crate::registry;
 
 pub(crate) async fn pull(args: PullArgs) -> anyhow::Result<ExitCode> {
     let policy = policy(&args.verify)?;
-    let output = args.output.unwrap_or_else(|| default_output(&args.reference));
+    let file = args.output.unwrap_or_else(|| default_output(&args.reference));
     let cache = guests::registry_cache(None)?;
     let client = registry::client(&args.reference, &args.registry, cache).await?;
     let options = PullOptions {
@@ -25,13 +26,11 @@ pub(crate) async fn pull(args: PullArgs) -> anyhow::Result<ExitCode> {
     let busy = format!("Pulling {} …", args.reference);
     let pulled = registry::patiently(&busy, client.pull(&args.reference, options)).await;
     let pulled = pulled.map_err(|error| registry::explain(&error))?;
-    let to_stdout = output == Path::new("-");
+    let to_stdout = file == Path::new("-");
     if to_stdout {
-        std::io::stdout()
-            .write_all(&pulled.bytes)
-            .context("cannot write the component")?;
+        output::print_bytes(&pulled.bytes)?;
     } else {
-        write(&output, &pulled.bytes)?;
+        write(&file, &pulled.bytes)?;
     }
     let mut report = format!("Pulled:     {}\n", args.reference.with_digest(pulled.digest));
     if let Origin::StaleTag { reason } = &pulled.origin {
@@ -47,7 +46,7 @@ pub(crate) async fn pull(args: PullArgs) -> anyhow::Result<ExitCode> {
     if to_stdout {
         anstream::eprint!("{report}");
     } else {
-        anstream::print!("{report}Written to: {}\n", output.display());
+        out!("{report}Written to: {}\n", file.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }

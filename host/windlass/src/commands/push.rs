@@ -20,6 +20,7 @@ use windlass_registry::signing::SigningKey;
 
 use crate::args::PushArgs;
 use crate::guests;
+use crate::output::outln;
 use crate::registry;
 
 /// Where the version of a guest is looked for by people and tools.
@@ -58,11 +59,11 @@ pub(crate) async fn push(args: PushArgs) -> anyhow::Result<ExitCode> {
     );
     let pushed = registry::patiently(&busy, client.push(&args.reference, bytes, &options)).await;
     let pushed = pushed.map_err(|error| registry::explain(&error))?;
-    anstream::println!("Pushed:     {}", args.reference.with_digest(pushed.digest));
-    anstream::println!("Component:  {component}");
+    outln!("Pushed:     {}", args.reference.with_digest(pushed.digest))?;
+    outln!("Component:  {component}")?;
     match pushed.signature {
-        Some(signature) => anstream::println!("Signature:  {signature}"),
-        None => anstream::println!("Signature:  none"),
+        Some(signature) => outln!("Signature:  {signature}")?,
+        None => outln!("Signature:  none")?,
     }
     Ok(ExitCode::SUCCESS)
 }

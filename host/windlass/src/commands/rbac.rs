@@ -8,13 +8,14 @@ use windlass_manager::rbac;
 use super::config::read_or_default;
 use crate::args::RbacArgs;
 use crate::guests;
+use crate::output::out;
 
 pub(crate) async fn rbac(args: RbacArgs) -> anyhow::Result<ExitCode> {
     let configuration = read_or_default(args.config.as_deref()).await?;
     let modules =
         guests::load_entries(args.cache_dir.as_deref(), args.config.as_deref(), &configuration).await?;
     let objects = rbac::objects(&configuration, &modules, &args.service_account);
-    anstream::print!("{}", yaml(&objects)?);
+    out!("{}", yaml(&objects)?)?;
     Ok(ExitCode::SUCCESS)
 }
 

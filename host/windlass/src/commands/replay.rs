@@ -13,7 +13,7 @@ use windlass_manager::record::replay::{self as replaying, Report};
 
 use super::inspect;
 use crate::args::ReplayArgs;
-use crate::guests;
+use crate::{guests, output};
 
 /// The guest did something otherwise.
 const DIFFERS: u8 = 2;
@@ -22,7 +22,7 @@ pub(crate) async fn replay(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let name = args.file.display();
     let file = std::fs::read(&args.file).with_context(|| format!("cannot read {name}"))?;
     let recording = Recording::read(&file).with_context(|| name.to_string())?;
-    let mut out = anstream::stdout().lock();
+    let mut out = output::stdout();
     head(&mut out, &recording.header)?;
     if args.print {
         for (at, entry) in &recording.entries {

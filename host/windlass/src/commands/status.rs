@@ -7,6 +7,7 @@ use windlass_telemetry::client::fetch_status;
 use windlass_telemetry::terminal::{Output, SortKey, render, run_top};
 
 use crate::args::{StatusArgs, StatusOutput, TopArgs};
+use crate::output::out;
 
 pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let status = fetch_status(&args.address).await?;
@@ -21,10 +22,10 @@ pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<ExitCode> {
         .ok()
         .and_then(|columns| columns.parse().ok());
     // Colours that the terminal does not want are stripped on the way.
-    anstream::print!(
+    out!(
         "{}",
         render(&status, output, columns.filter(|_| terminal), terminal)?
-    );
+    )?;
     Ok(if status.is_ready() {
         ExitCode::SUCCESS
     } else {

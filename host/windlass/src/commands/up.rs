@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::args::UpArgs;
 use crate::embedded::Cluster;
 use crate::guests::{Hosting, Setup};
+use crate::output::{one_line, outln};
 use crate::signals::{Hangups, Signals};
 
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
@@ -20,7 +21,9 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
         () = signals.next() => true,
     };
     if !interrupted {
-        announce(&args, &cluster, &hosting, started);
+        if let Err(error) = announce(&args, &cluster, &hosting, started) {
+            tracing::warn!(error = one_line(&error), "the cluster is up, and nobody is told");
+        }
         tokio::select! {
             () = signals.next() => {}
             () = hosting.follow(&mut hangups) => {}
@@ -41,7 +44,7 @@ async fn setup(args: &UpArgs) -> anyhow::Result<Setup> {
     }
 }
 
-fn announce(args: &UpArgs, cluster: &Cluster, hosting: &Hosting, started: Instant) {
+fn announce(args: &UpArgs, cluster: &Cluster, hosting: &Hosting, started: Instant) -> anyhow::Result<()> {
     let names: Vec<_> = hosting
         .host
         .modules()
@@ -63,11 +66,11 @@ fn announce(args: &UpArgs, cluster: &Cluster, hosting: &Hosting, started: Instan
         Some(status) => format!("  Status page: http://{}/\n\n", status.address()),
         None => String::new(),
     };
-    anstream::println!(
+    outln!(
         "Cluster up in {:.2} s at {}: {nodes}; {guests}.\n\n  export KUBECONFIG={}\n  \
          kubectl create deployment web --image=nginx --replicas=3\n  kubectl get pods --watch\n\n{status}Ctrl-C stops it.",
         started.elapsed().as_secs_f64(),
         cluster.address(),
         kubeconfig.display(),
-    );
+    )
 }

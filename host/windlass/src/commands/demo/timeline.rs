@@ -13,6 +13,8 @@ use windlass_core::key::ObjectKey;
 use windlass_core::seams::{ApiRequest, ApiVerb};
 use windlass_manager::calls::CallTap;
 
+use crate::output::{one_line, outln};
+
 /// How long a line waits for more of its kind.
 const GATHER: Duration = Duration::from_millis(15);
 /// Names shown in one line before the rest is counted.
@@ -36,7 +38,7 @@ enum Message {
 pub(crate) struct Timeline {
     started: Instant,
     messages: Mutex<Option<mpsc::UnboundedSender<Message>>>,
-    printer: Mutex<Option<JoinHandle<()>>>,
+    printer: Mutex<Option<JoinHandle<anyhow::Result<()>>>>,
 }
 
 impl Timeline {
@@ -81,30 +83,32 @@ impl Timeline {
     pub(crate) async fn finish(&self) {
         drop(self.messages.lock().take());
         let printer = self.printer.lock().take();
-        if let Some(printer) = printer
-            && let Err(error) = printer.await
-        {
-            tracing::error!(%error, "the timeline ended badly");
+        if let Some(printer) = printer {
+            match printer.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(error = one_line(&error), "the timeline ended early"),
+                Err(error) => tracing::error!(%error, "the timeline ended badly"),
+            }
         }
         tracing::debug!(elapsed = ?self.started.elapsed(), "timeline finished");
     }
 
     fn send(&self, message: Message) {
         if let Some(sender) = &*self.messages.lock() {
-            // The printer ends only after the sender is gone.
+            // The printer ends before the sender is gone only when it cannot print.
             let _ = sender.send(message);
         }
     }
 }
 
-async fn print(started: Instant, mut messages: mpsc::UnboundedReceiver<Message>) {
+async fn print(started: Instant, mut messages: mpsc::UnboundedReceiver<Message>) -> anyhow::Result<()> {
     let mut gathered: Option<Gathered> = None;
     loop {
         let message = match &gathered {
             Some(_) => match tokio::time::timeout(GATHER, messages.recv()).await {
                 Ok(message) => message,
                 Err(_) => {
-                    flush(started, gathered.take());
+                    flush(started, gathered.take())?;
                     continue;
                 }
             },
@@ -114,7 +118,7 @@ async fn print(started: Instant, mut messages: mpsc::UnboundedReceiver<Message>)
             Some(Message::Deed { at, who, deed, name }) => match &mut gathered {
                 Some(line) if line.who == who && line.deed == deed => line.names.push(name),
                 _ => {
-                    flush(started, gathered.take());
+                    flush(started, gathered.take())?;
                     gathered = Some(Gathered {
                         at,
                         who,
@@ -124,19 +128,18 @@ async fn print(started: Instant, mut messages: mpsc::UnboundedReceiver<Message>)
                 }
             },
             Some(Message::Headline(title)) => {
-                flush(started, gathered.take());
-                anstream::println!("\n{BOLD}{title}{BOLD:#}");
+                flush(started, gathered.take())?;
+                outln!("\n{BOLD}{title}{BOLD:#}")?;
             }
             Some(Message::Done(took)) => {
-                flush(started, gathered.take());
-                anstream::println!(
+                flush(started, gathered.take())?;
+                outln!(
                     "          {DIM}done in {:.0} ms{DIM:#}",
                     took.as_secs_f64() * 1000.0
-                );
+                )?;
             }
             None => {
-                flush(started, gathered.take());
-                return;
+                return flush(started, gathered.take());
             }
         }
     }
@@ -149,9 +152,9 @@ struct Gathered {
     names: Vec<String>,
 }
 
-fn flush(started: Instant, gathered: Option<Gathered>) {
+fn flush(started: Instant, gathered: Option<Gathered>) -> anyhow::Result<()> {
     let Some(Gathered { at, who, deed, names }) = gathered else {
-        return;
+        return Ok(());
     };
     let style = color(&who);
     let shown = names
@@ -166,7 +169,7 @@ fn flush(started: Instant, gathered: Option<Gathered>) {
         String::new()
     };
     let at = at.duration_since(started).as_secs_f64();
-    anstream::println!("  {DIM}{at:>6.3} s{DIM:#}  {style}{who:<18}{style:#} {deed} {shown}{more}");
+    outln!("  {DIM}{at:>6.3} s{DIM:#}  {style}{who:<18}{style:#} {deed} {shown}{more}")
 }
 
 fn color(who: &str) -> Style {
