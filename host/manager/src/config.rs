@@ -75,6 +75,7 @@ pub struct HostConfiguration {
     #[serde(default)]
     pub signatures: SignaturesEntry,
     /// How long running syncs get to end when a module stops, changes hands or is replaced.
+    /// The flag `--shutdown-grace` comes before it. A change counts at once.
     #[serde(default = "shutdown_grace")]
     pub shutdown_grace: Span,
     /// The modules, each with a name of its own.
@@ -179,6 +180,7 @@ impl HostConfiguration {
         if let Some(otlp) = &self.otlp {
             otlp.validate("otlp")?;
         }
+        self.log.validate("log")?;
         self.leader_election.validate("leaderElection")?;
         self.api_server.validate("apiServer")?;
         self.registry.validate("registry")?;

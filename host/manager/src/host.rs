@@ -30,6 +30,7 @@ use crate::calls::CallTap;
 use crate::config::ModuleEntry;
 use crate::controller::Controller;
 use crate::loader::{Loader, Workshop};
+use crate::grace::Grace;
 use crate::mandate::{Mandate, MandateView, Replicas};
 use crate::module::Module;
 use crate::record::Recorder;
@@ -148,7 +149,7 @@ pub struct HostOptions {
 pub struct Host {
     surroundings: Surroundings,
     workshop: Workshop,
-    grace: Duration,
+    grace: Grace,
     replicas: Option<Replicas>,
     modules: BTreeMap<SmolStr, Hosted>,
     roster: Roster,
@@ -192,7 +193,7 @@ impl Host {
                 shadows: Shadows::default(),
             },
             workshop: options.workshop,
-            grace: options.grace,
+            grace: Grace::new(options.grace),
             replicas: options.replicas,
             modules: BTreeMap::new(),
             roster: Roster::default(),
@@ -295,7 +296,8 @@ impl Host {
     fn add(&mut self, entry: Arc<ModuleEntry>, ready: Option<Module>, after: Option<CancellationToken>) {
         let name = entry.name.clone();
         let controller = Arc::new(Controller::new(name.clone(), Workqueue::default()));
-        let supervisor = Supervisor::new(Arc::clone(&controller), self.surroundings.clone(), self.grace);
+        let (surroundings, grace) = (self.surroundings.clone(), self.grace.clone());
+        let supervisor = Supervisor::new(Arc::clone(&controller), surroundings, grace);
         let (commands, told) = mpsc::unbounded_channel();
         let handle = ModuleHandle {
             name: name.clone(),
@@ -342,6 +344,11 @@ impl Host {
     }
 
     /// Its modules, for those who want to see them come and go.
+    /// What modules get from now on for their last syncs when they stop or are replaced.
+    pub fn set_grace(&self, grace: Duration) {
+        self.grace.set(grace);
+    }
+
     #[must_use]
     pub fn roster(&self) -> Roster {
         self.roster.clone()

@@ -23,6 +23,7 @@ pub mod config_file;
 pub mod controller;
 mod events;
 pub mod folder;
+pub mod grace;
 pub mod host;
 pub mod loader;
 pub mod mandate;

@@ -34,6 +34,7 @@ use windlass_telemetry::status::SyncResult;
 use windlass_telemetry::sync_recorder::SyncEnd;
 
 use crate::controller::{Controller, RunId};
+use crate::grace::Grace;
 use crate::mandate::Authority;
 use crate::suspects::Treatment;
 
@@ -66,12 +67,12 @@ pub struct Caches {
 }
 
 /// Limits in time of one run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Timing {
     /// For the guest's `start`. Filling the caches has no limit: the server may be away.
     pub start_timeout: Duration,
     /// From told to stop to stopped.
-    pub grace: Duration,
+    pub grace: Grace,
 }
 
 /// What a run is told from outside.
@@ -490,7 +491,7 @@ impl<'a> Run<'a> {
 
     /// Lets syncs in flight end, without starting new ones.
     async fn drain(&mut self) -> LoopEnd {
-        let deadline = tokio::time::Instant::now() + self.job.timing.grace;
+        let deadline = tokio::time::Instant::now() + self.job.timing.grace.get();
         while !self.syncs.is_empty() {
             match tokio::time::timeout_at(deadline, self.syncs.next()).await {
                 Ok(Some(ended)) => {

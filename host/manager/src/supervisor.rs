@@ -27,6 +27,7 @@ use windlass_core::rate_limiter::{Backoff, BackoffConfig};
 use windlass_core::shard::Share;
 
 use crate::controller::Controller;
+use crate::grace::Grace;
 use crate::host::Surroundings;
 use crate::mandate::{Authority, Mandate, Standing};
 use crate::module::Module;
@@ -154,7 +155,7 @@ struct Slot {
 pub(crate) struct Supervisor {
     controller: Arc<Controller>,
     surroundings: Surroundings,
-    grace: Duration,
+    grace: Grace,
     status: watch::Sender<ModuleStatus>,
     mandate: Mandate,
     /// What the instances act on; nothing while they must not.
@@ -191,7 +192,7 @@ enum Event {
 }
 
 impl Supervisor {
-    pub(crate) fn new(controller: Arc<Controller>, surroundings: Surroundings, grace: Duration) -> Self {
+    pub(crate) fn new(controller: Arc<Controller>, surroundings: Surroundings, grace: Grace) -> Self {
         let (status, _) = watch::channel(ModuleStatus {
             state: ModuleState::Starting,
             since: SystemTime::now(),
@@ -342,7 +343,7 @@ impl Supervisor {
             // Nobody waits only if the candidate was given up meanwhile.
             let _ = started.send(());
         };
-        let run = Arc::clone(&version).run(orders.clone(), kill.clone(), self.grace, started);
+        let run = Arc::clone(&version).run(orders.clone(), kill.clone(), self.grace.clone(), started);
         let task = tokio::spawn(run);
         self.candidate = Some(Slot {
             version,

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use windlass_telemetry::api_calls::ApiCall;
 use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::events::PermittedEvents;
+use crate::grace::Grace;
 use crate::host::Surroundings;
 use crate::mandate::Authority;
 use crate::module::Module;
@@ -117,7 +118,7 @@ impl Version {
         self: Arc<Self>,
         orders: Orders,
         kill: CancellationToken,
-        grace: Duration,
+        grace: Grace,
         started: impl FnOnce(),
     ) -> Ended {
         let watches = &self.module.guest.manifest.watches;
@@ -138,7 +139,7 @@ impl Version {
         let footprint = subscription.footprint();
         let id = self.controller.next_run();
         let end = tokio::select! {
-            end = self.run_instance(id, &mut subscription, &orders, grace, started) => end,
+            end = self.run_instance(id, &mut subscription, &orders, &grace, started) => end,
             () = kill.cancelled() => LoopEnd::Failed(GuestFailure::Stopped),
             failure = past_cache_limit(&footprint, self.module.cached_bytes) => LoopEnd::Failed(failure),
         };
@@ -205,7 +206,7 @@ impl Version {
         id: u64,
         subscription: &mut Subscription,
         orders: &Orders,
-        grace: Duration,
+        grace: &Grace,
         started: impl FnOnce(),
     ) -> LoopEnd {
         let lister = subscription.lister();
@@ -249,7 +250,7 @@ impl Version {
             workers: self.module.workers,
             timing: Timing {
                 start_timeout: self.module.start_timeout(),
-                grace,
+                grace: grace.clone(),
             },
         };
         // Both in this task, so that a call into the guest costs no switch of threads.

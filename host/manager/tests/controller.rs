@@ -17,6 +17,7 @@ use windlass_core::outcome::{GuestFailure, Outcome, SyncError};
 use windlass_core::seams::{Delta, DeltaBatch, DeltaKind, Guest, ObjectReader, ReadError, SyncId};
 use windlass_core::workqueue::Workqueue;
 use windlass_manager::controller::Controller;
+use windlass_manager::grace::Grace;
 use windlass_manager::mandate::Authority;
 use windlass_manager::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
 
@@ -213,7 +214,7 @@ impl Rig {
         let orders = Orders::default();
         let timing = Timing {
             start_timeout: Duration::from_secs(5),
-            grace: Duration::from_secs(5),
+            grace: Grace::new(Duration::from_secs(5)),
         };
         let end = tokio::spawn({
             let (controller, orders) = (Arc::clone(&controller), orders.clone());

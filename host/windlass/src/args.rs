@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use windlass_manager::config::HostConfiguration;
+use windlass_manager::config::host::check_log_filter;
 use windlass_manager::rbac::HostAccount;
 use windlass_registry::reference::Reference;
 
@@ -64,21 +65,21 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
 }
 
-/// What goes to standard error.
-#[derive(Debug, Args)]
+/// What goes to standard error. Comes before what a configuration says of it.
+#[derive(Clone, Debug, Args)]
 pub(crate) struct LogArgs {
     /// Log level, or a filter such as `info,windlass_cluster=debug`.
-    #[arg(long, global = true, value_name = "FILTER", help_heading = "Logging")]
-    pub(crate) log: Option<String>,
-    /// Log format.
     #[arg(
         long,
         global = true,
-        value_name = "FORMAT",
-        default_value = "text",
+        value_name = "FILTER",
+        value_parser = log_filter,
         help_heading = "Logging"
     )]
-    pub(crate) log_format: LogFormat,
+    pub(crate) log: Option<String>,
+    /// Log format; default what the configuration says, else text.
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Logging")]
+    pub(crate) log_format: Option<LogFormat>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -87,6 +88,15 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl From<LogFormat> for windlass_manager::config::host::LogFormat {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -135,9 +145,10 @@ pub(crate) struct HostArgs {
     /// Where compiled guests are kept; default `$XDG_CACHE_HOME/windlass` or `~/.cache/windlass`.
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// How long to wait for running syncs when stopping.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
-    pub(crate) shutdown_grace: Duration,
+    /// How long to wait for running syncs when stopping; default what the configuration
+    /// says, else 10s.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) shutdown_grace: Option<Duration>,
     /// Where the status page, health and metrics are served; port 0 picks a free one, `none`
     /// serves nothing. Default: what the configuration says, else 127.0.0.1:10270.
     #[arg(long, value_name = "ADDRESS", value_parser = status_address)]
@@ -149,6 +160,11 @@ impl HostArgs {
     pub(crate) fn status_address(&self, configuration: &HostConfiguration) -> Option<SocketAddr> {
         self.status_address
             .map_or(configuration.status_address, |address| address.0)
+    }
+
+    /// How long to wait for running syncs, the flag before the configuration.
+    pub(crate) fn shutdown_grace(&self, configuration: &HostConfiguration) -> Duration {
+        self.shutdown_grace.unwrap_or(configuration.shutdown_grace.0)
     }
 
     /// The same, serving no status.
@@ -386,6 +402,10 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct CompletionsArgs {
     /// The shell.
     pub(crate) shell: clap_complete::Shell,
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    check_log_filter(text).map(|()| text.to_owned())
 }
 
 fn service_account(text: &str) -> Result<HostAccount, String> {

@@ -19,10 +19,12 @@ use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::args::{Cli, Command};
+use crate::logging::Logging;
 use crate::output;
 
 impl Command {
-    /// What is logged when `--log` says nothing: servers tell what they do, tools only what is wrong.
+    /// What is logged when neither `--log` nor a configuration says it: servers tell what they do,
+    /// tools only what is wrong.
     pub(crate) fn default_level(&self) -> &'static str {
         match self {
             Self::Up(_) | Self::Run(_) | Self::Record(_) => "info",
@@ -41,13 +43,13 @@ impl Command {
 }
 
 /// Runs one command to its end.
-pub(crate) fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn dispatch(command: Command, logging: &Logging) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(args) => runtime()?.block_on(up::up(args)),
-        Command::Run(args) => runtime()?.block_on(run::run(args)),
-        Command::Record(args) => runtime()?.block_on(record::record(args)),
+        Command::Up(args) => runtime()?.block_on(up::up(args, logging)),
+        Command::Run(args) => runtime()?.block_on(run::run(args, logging)),
+        Command::Record(args) => runtime()?.block_on(record::record(args, logging)),
         Command::Replay(args) => runtime()?.block_on(replay::replay(args)),
-        Command::Demo(args) => runtime()?.block_on(demo::demo(args)),
+        Command::Demo(args) => runtime()?.block_on(demo::demo(args, logging)),
         Command::Status(args) => runtime()?.block_on(status::status(args)),
         Command::Top(args) => runtime()?.block_on(status::top(args)),
         Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),

@@ -23,19 +23,24 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
-    /// Reads a configuration file.
+    /// Reads a configuration file, and its directories of guests.
     pub(crate) async fn open(path: &Path) -> anyhow::Result<Self> {
+        let mut followed = Self::read(path).await?;
+        followed.expand().await;
+        Ok(followed)
+    }
+
+    /// Reads a configuration file alone; [`Followed::expand`] reads the rest.
+    pub(crate) async fn read(path: &Path) -> anyhow::Result<Self> {
         let file = ConfigFile::open(path)?;
         let configuration = file.read().await?;
-        let mut followed = Self {
+        Ok(Self {
             directories: Directories::new(file.folder()),
             file,
             configuration,
             refused: None,
             expanded: Expanded::default(),
-        };
-        followed.expand().await;
-        Ok(followed)
+        })
     }
 
     /// What the file says.
@@ -84,7 +89,8 @@ impl Followed {
         self.expand().await || changed
     }
 
-    async fn expand(&mut self) -> bool {
+    /// Makes modules of directories. Returns whether they are others than before.
+    pub(crate) async fn expand(&mut self) -> bool {
         let expanded = self.directories.expand(&self.configuration.modules).await;
         for problem in &expanded.problems {
             if !self.expanded.problems.contains(problem) {

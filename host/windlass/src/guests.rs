@@ -25,6 +25,8 @@ use windlass_telemetry::server::{self, ServerConfig, ServerHandle};
 
 use crate::args::HostArgs;
 use crate::configuration::Followed;
+use crate::logging::Logging;
+use crate::settings::Settings;
 use crate::signals::Hangups;
 use crate::stock;
 
@@ -37,7 +39,7 @@ const REGISTRY_CACHE_BYTES: u64 = 1 << 30;
 pub(crate) struct Setup {
     workshop: Workshop,
     modules: Vec<Module>,
-    grace: Duration,
+    settings: Settings,
     status_address: Option<SocketAddr>,
     identity: String,
     followed: Option<Followed>,
@@ -48,13 +50,16 @@ pub(crate) struct Hosting {
     pub(crate) host: Host,
     pub(crate) status: Option<ServerHandle>,
     workshop: Workshop,
+    settings: Settings,
     followed: Option<Followed>,
 }
 
 impl Setup {
-    /// The modules of a configuration file.
-    pub(crate) async fn configured(args: &HostArgs, file: &Path) -> anyhow::Result<Self> {
-        let followed = Followed::open(file).await?;
+    /// The modules of a configuration file, and what it says of the host.
+    pub(crate) async fn configured(args: &HostArgs, logging: &Logging, file: &Path) -> anyhow::Result<Self> {
+        let mut followed = Followed::read(file).await?;
+        let settings = Settings::adopt(args, logging, followed.configuration())?;
+        followed.expand().await;
         let workshop = workshop(args.cache_dir.as_deref(), Some(&followed))?;
         // What is here is right from the start or an error. Registries and clusters may
         // not answer yet, and one file of many must not keep the others from starting.
@@ -66,7 +71,7 @@ impl Setup {
         Ok(Self {
             workshop,
             modules,
-            grace: args.shutdown_grace,
+            settings,
             status_address: args.status_address(followed.configuration()),
             identity: identity(),
             followed: Some(followed),
@@ -75,7 +80,7 @@ impl Setup {
 
     /// Every stock guest: what `windlass up` runs without a configuration. Their calls are
     /// not limited, because nobody else needs the embedded API server's time.
-    pub(crate) async fn all_stock(args: &HostArgs) -> anyhow::Result<Self> {
+    pub(crate) async fn all_stock(args: &HostArgs, logging: &Logging) -> anyhow::Result<Self> {
         let unlimited = |name| {
             let mut entry = ModuleEntry::stock(name);
             entry.limits.api_qps = Some(0);
@@ -86,7 +91,7 @@ impl Setup {
         Ok(Self {
             workshop,
             modules,
-            grace: args.shutdown_grace,
+            settings: Settings::defaults(args, logging),
             status_address: args.status_address(&HostConfiguration::default()),
             identity: identity(),
             followed: None,
@@ -94,11 +99,11 @@ impl Setup {
     }
 
     /// No modules.
-    pub(crate) fn empty(args: &HostArgs) -> anyhow::Result<Self> {
+    pub(crate) fn empty(args: &HostArgs, logging: &Logging) -> anyhow::Result<Self> {
         Ok(Self {
             workshop: workshop(args.cache_dir.as_deref(), None)?,
             modules: Vec::new(),
-            grace: args.shutdown_grace,
+            settings: Settings::defaults(args, logging),
             status_address: args.status_address(&HostConfiguration::default()),
             identity: identity(),
             followed: None,
@@ -130,7 +135,7 @@ impl Setup {
     ) -> anyhow::Result<Hosting> {
         let options = HostOptions {
             workshop: self.workshop.clone(),
-            grace: self.grace,
+            grace: self.settings.shutdown_grace(self.configuration()),
             tap,
             replicas: replicas.clone(),
             recorder,
@@ -158,12 +163,19 @@ impl Setup {
             host,
             status,
             workshop: self.workshop,
+            settings: self.settings,
             followed: self.followed,
         })
     }
 }
 
 impl Hosting {
+    /// How long running syncs get to end at this moment.
+    pub(crate) fn shutdown_grace(&self) -> Duration {
+        let configuration = self.followed.as_ref().map(Followed::configuration);
+        self.settings.shutdown_grace(configuration)
+    }
+
     /// Stops in order: readiness, the modules, what shows them.
     pub(crate) async fn stop(self) {
         if let Some(status) = &self.status {
@@ -206,6 +218,7 @@ impl Hosting {
         };
         if followed.look_again().await {
             tracing::info!(modules = followed.modules().len(), "configuration changed");
+            self.settings.follow(followed.configuration(), &self.host);
             self.workshop.sources.configure(followed.configuration());
             self.host.apply(followed.modules().to_vec());
         }

@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod registry;
 mod replicas;
+mod settings;
 mod signals;
 mod stock;
 
@@ -18,14 +19,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::Cli;
+use crate::logging::Logging;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match logging::init(&cli.log, cli.command.default_level()).and_then(|()| commands::dispatch(cli.command))
-    {
+    let logging = Logging::start(&cli.log, cli.command.default_level());
+    match logging.and_then(|logging| commands::dispatch(cli.command, &logging)) {
         Ok(code) => code,
         Err(error) => {
             let (red, plain, text) = (logging::ERROR, logging::RESET, output::one_line(&error));

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::checks::{Checked, ensure};
+use super::checks::{Checked, ensure, refuse};
 use super::source::SecretReference;
 use super::units::Span;
+
+/// How much is logged, the least first.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// How registries are talked to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +44,8 @@ pub struct OtlpEntry {
     pub resource_attributes: BTreeMap<String, String>,
 }
 
-/// What goes to standard error. The flags `--log` and `--log-format` come before it.
+/// What goes to standard error. The flags `--log` and `--log-format` come before it. A
+/// change of the level counts at once, one of the format after a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "Log")]
@@ -127,6 +131,34 @@ impl OtlpEntry {
             || "must be longer than 0s".to_owned(),
         )
     }
+}
+
+impl LogEntry {
+    pub(super) fn validate(&self, at: &str) -> Checked {
+        check_log_filter(&self.level).map_err(|problem| refuse(format!("{at}.level"), problem))
+    }
+}
+
+/// Holds a text against the grammar of log filters: levels, and `target=level`, with commas.
+///
+/// # Errors
+/// Says what is wrong with it and what to write instead.
+pub fn check_log_filter(text: &str) -> Result<(), String> {
+    text.split(',').try_for_each(|part| {
+        let (target, level) = part.rsplit_once('=').unwrap_or(("all", part));
+        let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level));
+        let is_target = !target.is_empty()
+            && target
+                .chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "_:-".contains(letter));
+        if is_level && is_target {
+            return Ok(());
+        }
+        let known = LEVELS.join(", ");
+        Err(format!(
+            "{part:?} is not a log filter; write a level ({known}), or pairs such as info,windlass_cluster=debug"
+        ))
+    })
 }
 
 impl ApiServerEntry {

@@ -356,7 +356,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
     fn a_configuration_reads_back_as_it_was_written(
-        entries in prop::collection::vec(entry(), 0..4), level in text(), cache_dir in prop::option::of(text()),
+        entries in prop::collection::vec(entry(), 0..4), level in "(off|INFO|h2=warn|info,windlass_cluster=debug)", cache_dir in prop::option::of(text()),
         policies in prop::collection::btree_map(label(), text(), 0..3), has_status in any::<bool>()
     ) {
         let mut configuration = HostConfiguration::default();
@@ -378,5 +378,35 @@ proptest! {
         let yaml = configuration.to_yaml().expect("YAML");
         let read = HostConfiguration::parse(&yaml);
         prop_assert_eq!(read.map_err(|error| format!("{error}\n{yaml}")), Ok(configuration));
+    }
+}
+
+#[test]
+fn a_log_level_is_a_level_or_pairs_of_targets_and_levels() {
+    for level in [
+        "off",
+        "INFO",
+        "info,windlass_cluster=debug",
+        "h2=warn,my-crate::a=trace",
+    ] {
+        let configuration = parse(&format!("log: {{level: \"{level}\"}}\n"));
+        assert_eq!(configuration.log.level, level);
+    }
+    for (level, part) in [
+        ("", ""),
+        ("loud", "loud"),
+        ("windlass_cluster", "windlass_cluster"),
+        ("info,", ""),
+        ("info,a=", "a="),
+        ("=info", "=info"),
+        ("a[b]=info", "a[b]=info"),
+    ] {
+        assert_eq!(
+            refusal(&format!("log: {{level: \"{level}\"}}\n")),
+            format!(
+                "log.level: {part:?} is not a log filter; write a level (off, error, warn, info, debug, \
+                 trace), or pairs such as info,windlass_cluster=debug"
+            )
+        );
     }
 }

@@ -18,13 +18,14 @@ use self::timeline::Timeline;
 use crate::args::{ClusterArgs, DemoArgs};
 use crate::embedded::Cluster;
 use crate::guests::Setup;
+use crate::logging::Logging;
 use crate::output::outln;
 use crate::signals::Signals;
 
 /// How long one step may take before the demo gives up.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 
-pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn demo(args: DemoArgs, logging: &Logging) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut signals = Signals::listen()?;
     let folder = tempfile::tempdir().context("cannot create a temporary folder")?;
@@ -33,7 +34,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let host_args = args.host.without_status();
     let (cluster, setup) = tokio::try_join!(
         Cluster::start(&cluster_args, &kubeconfig),
-        Setup::all_stock(&host_args)
+        Setup::all_stock(&host_args, logging)
     )?;
     let timeline = Timeline::start(started);
     let hosting = setup.start(&cluster.platform, Some(timeline.tap()), None).await?;
@@ -53,8 +54,9 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     timeline.finish().await;
     let summed_up = summary(&host.modules(), started);
+    let grace = hosting.shutdown_grace();
     hosting.stop().await;
-    cluster.stop(args.host.shutdown_grace).await;
+    cluster.stop(grace).await;
     outcome.and(summed_up).map(|()| ExitCode::SUCCESS)
 }
 

@@ -12,8 +12,9 @@ use windlass_manager::record::{Recorder, RecordingOptions};
 
 use super::run;
 use crate::args::RecordArgs;
+use crate::logging::Logging;
 
-pub(crate) async fn record(args: RecordArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn record(args: RecordArgs, logging: &Logging) -> anyhow::Result<ExitCode> {
     let dir = open(&args.output).with_context(|| {
         format!(
             "cannot write to {}; name another folder with --output",
@@ -35,7 +36,7 @@ pub(crate) async fn record(args: RecordArgs) -> anyhow::Result<ExitCode> {
             None => std::future::pending().await,
         }
     };
-    run::until(args.run, over, || Some(Arc::new(Recorder::new(options)))).await
+    run::until(args.run, logging, over, || Some(Arc::new(Recorder::new(options)))).await
 }
 
 fn open(folder: &Path) -> std::io::Result<Dir> {

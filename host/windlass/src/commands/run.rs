@@ -11,17 +11,19 @@ use windlass_manager::record::Recorder;
 use super::dry_run::dry_run;
 use crate::args::RunArgs;
 use crate::guests::{self, Setup};
+use crate::logging::Logging;
 use crate::replicas::Election;
 use crate::signals::{Hangups, Signals};
 
-pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    until(args, std::future::pending(), || None).await
+pub(crate) async fn run(args: RunArgs, logging: &Logging) -> anyhow::Result<ExitCode> {
+    until(args, logging, std::future::pending(), || None).await
 }
 
 /// Runs modules until a signal, or until `over` resolves. `recorder` is made once the
 /// modules are loaded.
 pub(crate) async fn until(
     args: RunArgs,
+    logging: &Logging,
     over: impl Future<Output = ()>,
     recorder: impl FnOnce() -> Option<Arc<Recorder>>,
 ) -> anyhow::Result<ExitCode> {
@@ -31,7 +33,7 @@ pub(crate) async fn until(
     let mut signals = Signals::listen()?;
     let mut hangups = Hangups::listen()?;
     // Configuration and guests first: their errors need no cluster.
-    let setup = Setup::configured(&args.host, &args.config).await?;
+    let setup = Setup::configured(&args.host, logging, &args.config).await?;
     let options = ConnectOptions {
         kubeconfig: args.kubeconfig,
         context: args.context,
@@ -46,7 +48,6 @@ pub(crate) async fn until(
     );
     let identity = guests::identity();
     let platform = Platform::start(client, &identity).await?;
-    let grace = args.host.shutdown_grace;
     let election = match setup.configuration() {
         Some(configuration) => Election::start(&configuration.leader_election, &identity, &options).await?,
         None => None,
@@ -60,6 +61,8 @@ pub(crate) async fn until(
         () = signals.next() => {}
         () = hosting.follow(&mut hangups) => {}
     }
+    let grace = hosting.shutdown_grace();
+    tracing::info!(?grace, "stopping");
     let stopping = async {
         hosting.stop().await;
         if let Some(election) = election {

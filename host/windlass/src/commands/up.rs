@@ -6,15 +6,18 @@ use std::time::Instant;
 use crate::args::UpArgs;
 use crate::embedded::Cluster;
 use crate::guests::{Hosting, Setup};
+use crate::logging::Logging;
 use crate::output::{one_line, outln};
 use crate::signals::{Hangups, Signals};
 
-pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn up(args: UpArgs, logging: &Logging) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let mut signals = Signals::listen()?;
     let mut hangups = Hangups::listen()?;
-    let (cluster, setup) = tokio::try_join!(Cluster::start(&args.cluster, &args.kubeconfig), setup(&args))?;
-    let grace = args.host.shutdown_grace;
+    let (cluster, setup) = tokio::try_join!(
+        Cluster::start(&args.cluster, &args.kubeconfig),
+        setup(&args, logging)
+    )?;
     let mut hosting = setup.start(&cluster.platform, None, None).await?;
     let interrupted = tokio::select! {
         () = hosting.host.wait_until_settled() => false,
@@ -29,6 +32,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
             () = hosting.follow(&mut hangups) => {}
         }
     }
+    let grace = hosting.shutdown_grace();
     let stopping = async {
         hosting.stop().await;
         cluster.stop(grace).await;
@@ -36,11 +40,11 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
     Ok(signals.stop(stopping).await)
 }
 
-async fn setup(args: &UpArgs) -> anyhow::Result<Setup> {
+async fn setup(args: &UpArgs, logging: &Logging) -> anyhow::Result<Setup> {
     match &args.config {
-        _ if args.no_modules => Setup::empty(&args.host),
-        Some(file) => Setup::configured(&args.host, file).await,
-        None => Setup::all_stock(&args.host).await,
+        _ if args.no_modules => Setup::empty(&args.host, logging),
+        Some(file) => Setup::configured(&args.host, logging, file).await,
+        None => Setup::all_stock(&args.host, logging).await,
     }
 }
 

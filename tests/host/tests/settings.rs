@@ -1,0 +1,121 @@
+//! The host's own settings: flags come before the configuration, and changes count while
+//! it runs where they can.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::Value;
+use windlass_tests::cluster::Cluster;
+use windlass_tests::process::Process;
+use windlass_tests::{status, wait};
+
+/// A host that runs no modules.
+struct Host {
+    cluster: Cluster,
+    config: PathBuf,
+    process: Process,
+}
+
+fn configuration(settings: &str) -> String {
+    format!(
+        "apiVersion: windlass.dev/v1alpha1\nkind: HostConfiguration\nleaderElection: {{enabled: false}}\n{settings}"
+    )
+}
+
+impl Host {
+    async fn start(settings: &str, flags: &[&str]) -> Result<Self> {
+        let cluster = Cluster::up(&["--no-modules"]).await?;
+        let config = cluster.folder.path().join("host.yaml");
+        std::fs::write(&config, configuration(settings))?;
+        let (path, kubeconfig) = (config.to_string_lossy(), cluster.kubeconfig());
+        let kubeconfig = kubeconfig.to_string_lossy();
+        let mut arguments = vec!["run", "--config", &path, "--kubeconfig", &kubeconfig];
+        arguments.extend(flags);
+        let process = Process::start(&arguments, &cluster.folder.path().join("host.log"))?;
+        Ok(Self {
+            config: config.clone(),
+            cluster,
+            process,
+        })
+    }
+
+    /// Replaces the file, as editors do.
+    fn configure(&self, settings: &str) -> Result<()> {
+        let next = self.cluster.folder.path().join("next.yaml");
+        std::fs::write(&next, configuration(settings))?;
+        Ok(std::fs::rename(&next, &self.config)?)
+    }
+
+    async fn wait_for(&self, text: &str) -> Result<()> {
+        let output = || async { Ok(self.process.output()) };
+        wait::until(text, output, |output| output.contains(text)).await?;
+        Ok(())
+    }
+
+    async fn stop(&mut self) -> Result<String> {
+        self.process.signal("TERM")?;
+        assert_eq!(self.process.wait(Duration::from_secs(30))?, Some(0));
+        Ok(self.process.output())
+    }
+}
+
+#[tokio::test]
+async fn what_the_configuration_says_of_the_log_and_the_grace_counts() -> Result<()> {
+    let settings =
+        "log: {level: info, format: json}\nshutdownGrace: 3s\nstatusAddress: 127.0.0.1:0\n";
+    let mut host = Host::start(settings, &[]).await?;
+    host.wait_for("serving status").await?;
+    let output = host.stop().await?;
+    let lines: Vec<Value> = output.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let stopping = lines.iter().find(|line| line["message"] == "stopping");
+    assert_eq!(stopping.map(|line| line["grace"].clone()), Some("3s".into()), "{output}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn flags_come_before_the_configuration() -> Result<()> {
+    let settings = "log: {level: \"off\", format: json}\nshutdownGrace: 3s\n";
+    let flags = [
+        "--log=info",
+        "--log-format=text",
+        "--shutdown-grace=4s",
+        "--status-address=127.0.0.1:0",
+    ];
+    let mut host = Host::start(settings, &flags).await?;
+    status::address_of(&host.process).await?;
+    host.configure("log: {level: error}\nshutdownGrace: 5s\nstatusAddress: 127.0.0.1:1\n")?;
+    host.wait_for("configuration changed").await?;
+    let output = host.stop().await?;
+    assert!(output.contains("stopping grace=4s"), "{output}");
+    assert!(!output.contains("restart"), "nothing that counts has changed: {output}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn changes_count_at_once_or_are_told_to_wait_for_a_restart_once() -> Result<()> {
+    let mut host = Host::start("statusAddress: 127.0.0.1:0\nshutdownGrace: 3s\n", &[]).await?;
+    host.wait_for("serving status").await?;
+    host.configure(
+        "statusAddress: null\nlog: {level: warn, format: json}\notlp: {endpoint: \"http://127.0.0.1:1\"}\n",
+    )?;
+    let told = "restart of the host keys=\"statusAddress, otlp, log.format\"";
+    host.wait_for(told).await?;
+    // Not logged any more.
+    host.process.signal("HUP")?;
+    host.configure(
+        "statusAddress: null\nlog: {level: warn, format: json}\notlp: {endpoint: \"http://127.0.0.1:2\"}\n\
+         cacheDir: elsewhere\n",
+    )?;
+    host.wait_for("keys=\"statusAddress, otlp, log.format, cacheDir\"").await?;
+    assert!(!host.process.output().contains("hangup signal"), "{}", host.process.output());
+
+    host.configure("statusAddress: 127.0.0.1:0\nlog: {level: info}\nshutdownGrace: 6s\n")?;
+    host.wait_for("no change waits for a restart any more").await?;
+    host.process.signal("HUP")?;
+    host.wait_for("hangup signal").await?;
+    let output = host.stop().await?;
+    assert!(output.contains("stopping grace=6s"), "{output}");
+    assert_eq!(output.matches(told).count(), 1, "{output}");
+    Ok(())
+}
