@@ -8,6 +8,7 @@
 //! Wasm engine.
 
 pub mod cache;
+pub mod call_budget;
 pub mod client;
 pub mod connect;
 pub mod discovery;

@@ -26,6 +26,7 @@ use windlass_core::seams::{
 };
 
 use crate::body;
+use crate::call_budget::Seat;
 use crate::client::{ApiClient, RequestError};
 use crate::impersonation::Impersonation;
 use crate::permits::Permits;
@@ -47,6 +48,8 @@ pub struct ModuleClientConfig {
     pub qps: u32,
     /// Calls at once after a pause.
     pub burst: u32,
+    /// Its place in the budget that all modules share.
+    pub seat: Seat,
     /// Calls in flight.
     pub max_in_flight: usize,
     /// On whose behalf.
@@ -66,8 +69,10 @@ pub struct SentCall<'a> {
     pub code: u16,
     /// From sent to answered.
     pub duration: Duration,
-    /// How long the module's own limits held it back before.
+    /// How long limits held it back before.
     pub throttled: Duration,
+    /// How much of that was for the budget that all modules share.
+    pub budget_wait: Duration,
 }
 
 /// Told of each call of a module, before its caller gets the answer. Must not block.
@@ -93,6 +98,7 @@ struct Inner {
     field_manager: SmolStr,
     event_source: SmolStr,
     bucket: TokenBucket,
+    seat: Seat,
     in_flight: Semaphore,
     tenure: Option<Tenure>,
     /// The user agent, and whom to impersonate.
@@ -140,6 +146,7 @@ impl ModuleClient {
             field_manager: config.field_manager,
             event_source: config.event_source,
             bucket: TokenBucket::new(config.qps, config.burst),
+            seat: config.seat,
             in_flight: Semaphore::new(config.max_in_flight.max(1)),
             tenure: config.tenure,
             headers,
@@ -173,6 +180,8 @@ impl Inner {
         let asked = Instant::now();
         let _permit = self.in_flight.acquire().await;
         self.bucket.take().await;
+        // Last, so that nobody waits behind a call that may not be made yet.
+        let budget_wait = self.seat.take().await;
         // At the last moment: waiting may have taken longer than the tenure.
         if self.tenure.as_ref().is_some_and(|tenure| !tenure.is_valid_now()) {
             let message = "this replica does not lead the module any more";
@@ -194,6 +203,7 @@ impl Inner {
                 code: answer.as_ref().map_or_else(|error| error.code, |(code, _)| *code),
                 duration: sent.elapsed(),
                 throttled: sent - asked,
+                budget_wait,
             });
         }
         let (_code, answer) = answer?;

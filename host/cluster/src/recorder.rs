@@ -24,6 +24,7 @@ use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::seams::{Event, EventSink, EventType, ObjectReference, PatchType};
 
+use crate::call_budget::Seat;
 use crate::client::ApiClient;
 use crate::correlator::{Correlator, MemoryKey, Verdict};
 use crate::url::{self, Name};
@@ -81,14 +82,15 @@ struct Source {
 
 impl EventRecorder {
     /// Starts the workers. `instance` names this process in `events.k8s.io/v1`, usually
-    /// the host's name.
+    /// the host's name; `seat` is the place of all events in the budget of calls.
     #[must_use]
-    pub fn start(client: &ApiClient, instance: &str) -> Self {
+    pub fn start(client: &ApiClient, instance: &str, seat: Seat) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let start_worker = |_| {
             let (sender, receiver) = mpsc::channel(QUEUE / WORKERS);
             let worker = Worker {
                 client: client.clone(),
+                seat: seat.clone(),
                 instance: instance.to_owned(),
                 correlator: Correlator::default(),
                 stop: stop.clone(),
@@ -162,6 +164,7 @@ impl EventSink for Source {
 
 struct Worker {
     client: ApiClient,
+    seat: Seat,
     instance: String,
     correlator: Correlator,
     stop: CancellationToken,
@@ -242,6 +245,7 @@ impl Worker {
         let body = Bytes::from(body.to_string());
         let mut tries = 1;
         loop {
+            self.seat.take().await;
             let error = match self
                 .client
                 .request(request(regarding, series, name, body.clone())?)

@@ -9,16 +9,42 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// A token bucket.
-pub(crate) struct TokenBucket {
+pub(crate) struct TokenBucket(Mutex<Bucket>);
+
+struct Bucket {
+    /// Zero for no limit.
     interval: Duration,
     burst: Duration,
     /// When the bucket would be full again, had nobody taken anything since.
-    full_at: Mutex<Instant>,
+    full_at: Instant,
 }
 
 impl TokenBucket {
     /// `rate` tokens a second, at most `burst` at once. A rate of 0 means no limit.
     pub(crate) fn new(rate: u32, burst: u32) -> Self {
+        Self(Mutex::new(Bucket::full(rate, burst)))
+    }
+
+    /// Another rate and burst from now on, with a full bucket.
+    pub(crate) fn set(&self, rate: u32, burst: u32) {
+        *self.0.lock() = Bucket::full(rate, burst);
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        !self.0.lock().interval.is_zero()
+    }
+
+    /// Takes a token, waiting for it if need be.
+    pub(crate) async fn take(&self) {
+        let ready = self.0.lock().reserve();
+        if let Some(ready) = ready {
+            tokio::time::sleep_until(ready).await;
+        }
+    }
+}
+
+impl Bucket {
+    fn full(rate: u32, burst: u32) -> Self {
         let interval = if rate == 0 {
             Duration::ZERO
         } else {
@@ -27,26 +53,18 @@ impl TokenBucket {
         Self {
             interval,
             burst: interval * burst.max(1),
-            full_at: Mutex::new(Instant::now()),
-        }
-    }
-
-    /// Takes a token, waiting for it if need be.
-    pub(crate) async fn take(&self) {
-        if self.interval.is_zero() {
-            return;
-        }
-        let ready = self.reserve(Instant::now());
-        if let Some(ready) = ready {
-            tokio::time::sleep_until(ready).await;
+            full_at: Instant::now(),
         }
     }
 
     /// When the token just reserved can be used; nothing: now.
-    fn reserve(&self, now: Instant) -> Option<Instant> {
-        let mut full_at = self.full_at.lock();
-        *full_at = (*full_at).max(now) + self.interval;
-        let ready = full_at.checked_sub(self.burst).unwrap_or(now);
+    fn reserve(&mut self) -> Option<Instant> {
+        if self.interval.is_zero() {
+            return None;
+        }
+        let now = Instant::now();
+        self.full_at = self.full_at.max(now) + self.interval;
+        let ready = self.full_at.checked_sub(self.burst).unwrap_or(now);
         (ready > now).then_some(ready)
     }
 }

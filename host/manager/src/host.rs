@@ -17,6 +17,7 @@ use smol_str::SmolStr;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use windlass_cluster::call_budget::{CallBudget, Seat};
 use windlass_cluster::client::ApiClient;
 use windlass_cluster::discovery::DiscoveryCache;
 use windlass_cluster::recorder::{EventRecorder, EventSinks};
@@ -29,8 +30,8 @@ use windlass_core::workqueue::Workqueue;
 use crate::calls::CallTap;
 use crate::config::ModuleEntry;
 use crate::controller::Controller;
-use crate::loader::{Loader, Workshop};
 use crate::grace::Grace;
+use crate::loader::{Loader, Workshop};
 use crate::mandate::{Mandate, MandateView, Replicas};
 use crate::module::Module;
 use crate::record::Recorder;
@@ -55,19 +56,19 @@ pub struct ModuleHandle {
     /// Where it stands.
     pub status: watch::Receiver<ModuleStatus>,
     shadows: Shadows,
-    commands: mpsc::UnboundedSender<Command>,
-}
     /// Empty until the module may take part among the replicas.
     mandate: Arc<ArcSwapOption<MandateView>>,
+    commands: mpsc::UnboundedSender<Command>,
+}
 
 impl ModuleHandle {
-    /// What runs in its shadow, if anything does.
-    #[must_use]
     /// How it shares its work with other replicas, if it does.
     pub(crate) fn mandate(&self) -> Option<Arc<MandateView>> {
         self.mandate.load_full()
     }
 
+    /// What runs in its shadow, if anything does.
+    #[must_use]
     pub fn shadow(&self) -> Option<ShadowView> {
         self.shadows.beside(&self.name)
     }
@@ -90,6 +91,8 @@ pub struct Platform {
     pub informers: InformerRegistry,
     /// Where events go.
     pub recorder: EventRecorder,
+    /// Calls over all modules; not limited at first.
+    pub budget: CallBudget,
 }
 
 impl Platform {
@@ -103,12 +106,14 @@ impl Platform {
         discovery.refresh().await?;
         let informers =
             InformerRegistry::new(client.clone(), Arc::clone(&discovery), ReflectorConfig::default());
-        let recorder = EventRecorder::start(&client, instance);
+        let budget = CallBudget::default();
+        let recorder = EventRecorder::start(&client, instance, budget.seat());
         Ok(Self {
             client,
             discovery,
             informers,
             recorder,
+            budget,
         })
     }
 
@@ -123,6 +128,8 @@ impl Platform {
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     pub(crate) client: ApiClient,
+    /// The module's place in the budget of calls.
+    pub(crate) seat: Seat,
     pub(crate) informers: InformerRegistry,
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) events: EventSinks,
@@ -151,6 +158,7 @@ pub struct Host {
     workshop: Workshop,
     grace: Grace,
     replicas: Option<Replicas>,
+    budget: CallBudget,
     modules: BTreeMap<SmolStr, Hosted>,
     roster: Roster,
     /// Modules that were removed and drain.
@@ -185,6 +193,7 @@ impl Host {
         let mut host = Self {
             surroundings: Surroundings {
                 client: platform.client.clone(),
+                seat: platform.budget.seat(),
                 informers: platform.informers.clone(),
                 discovery: platform.discovery.clone(),
                 events: platform.recorder.sinks(),
@@ -195,6 +204,7 @@ impl Host {
             workshop: options.workshop,
             grace: Grace::new(options.grace),
             replicas: options.replicas,
+            budget: platform.budget.clone(),
             modules: BTreeMap::new(),
             roster: Roster::default(),
             leaving: Vec::new(),
@@ -296,16 +306,21 @@ impl Host {
     fn add(&mut self, entry: Arc<ModuleEntry>, ready: Option<Module>, after: Option<CancellationToken>) {
         let name = entry.name.clone();
         let controller = Arc::new(Controller::new(name.clone(), Workqueue::default()));
-        let (surroundings, grace) = (self.surroundings.clone(), self.grace.clone());
-        let supervisor = Supervisor::new(Arc::clone(&controller), surroundings, grace);
+        let surroundings = Surroundings {
+            seat: self.budget.seat(),
+            ..self.surroundings.clone()
+        };
+        let supervisor = Supervisor::new(Arc::clone(&controller), surroundings, self.grace.clone());
         let (commands, told) = mpsc::unbounded_channel();
         let handle = ModuleHandle {
             name: name.clone(),
             controller,
             status: supervisor.status(),
             shadows: self.surroundings.shadows.clone(),
+            mandate: Arc::default(),
             commands: commands.clone(),
         };
+        let seen = Arc::clone(&handle.mandate);
         let (mode, replicas) = (entry.leadership.mode, self.replicas.clone());
         let (entry, followed) = watch::channel(entry);
         let loader = Loader::new(self.workshop.clone(), commands, ready);
@@ -317,12 +332,11 @@ impl Host {
             }
             // Only now: a module of the same name that was removed holds the same lease till then.
             let mandate = Mandate::of(&name, mode, replicas.as_ref());
+            seen.store(mandate.view().map(Arc::new));
             tokio::join!(
                 loader.run(followed, stopped.clone()),
-            mandate: Arc::default(),
                 supervisor.run(mandate, told, stopped)
             );
-        let seen = Arc::clone(&handle.mandate);
         });
         let hosted = Hosted {
             handle,
@@ -333,8 +347,12 @@ impl Host {
         self.modules.insert(hosted.handle.name.clone(), hosted);
     }
 
+    /// What modules get from now on for their last syncs when they stop or are replaced.
+    pub fn set_grace(&self, grace: Duration) {
+        self.grace.set(grace);
+    }
+
     /// Its modules, by name.
-            seen.store(mandate.view().map(Arc::new));
     #[must_use]
     pub fn modules(&self) -> Vec<ModuleHandle> {
         self.modules
@@ -344,11 +362,6 @@ impl Host {
     }
 
     /// Its modules, for those who want to see them come and go.
-    /// What modules get from now on for their last syncs when they stop or are replaced.
-    pub fn set_grace(&self, grace: Duration) {
-        self.grace.set(grace);
-    }
-
     #[must_use]
     pub fn roster(&self) -> Roster {
         self.roster.clone()

@@ -70,6 +70,7 @@ impl Version {
             grants: module.grants.clone(),
             qps: module.api_rate.qps,
             burst: module.api_rate.burst,
+            seat: surroundings.seat.clone(),
             max_in_flight: module.api_in_flight,
             impersonate: module.impersonate.clone(),
             tenure: authority.tenure().cloned(),
@@ -303,6 +304,7 @@ impl CallObserver for Writes {
             code: call.code,
             duration: call.duration,
             throttled: call.throttled,
+            budget_wait: call.budget_wait,
         });
     }
 

@@ -33,6 +33,7 @@ fn main() {
             code: 201,
             duration: Duration::from_nanos(u64::from(round)),
             throttled: Duration::ZERO,
+            budget_wait: Duration::ZERO,
         }));
     });
 }

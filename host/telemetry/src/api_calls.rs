@@ -35,8 +35,10 @@ pub struct ApiCall<'a> {
     pub code: u16,
     /// From sent to answered.
     pub duration: Duration,
-    /// How long the module's rate limit held it back before.
+    /// How long rate limits held it back before.
     pub throttled: Duration,
+    /// How much of that was for the budget that all modules share.
+    pub budget_wait: Duration,
 }
 
 /// The calls of one module.
@@ -45,6 +47,7 @@ pub struct ApiCallRecorder {
     kinds: RwLock<HashMap<Kind, AtomicU64>>,
     latency: [AtomicHistogram; METHODS.len()],
     throttled: [AtomicHistogram; METHODS.len()],
+    budget_wait: AtomicHistogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,6 +87,7 @@ impl Default for ApiCallRecorder {
             kinds: RwLock::default(),
             latency: histograms(),
             throttled: histograms(),
+            budget_wait: AtomicHistogram::new(&REQUEST_BOUNDS),
         }
     }
 }
@@ -95,6 +99,7 @@ impl ApiCallRecorder {
         if let (Some(latency), Some(throttled)) = (self.latency.get(method), self.throttled.get(method)) {
             latency.observe(call.duration);
             throttled.observe(call.throttled);
+            self.budget_wait.observe(call.budget_wait);
         }
         let kind = KindRef {
             verb: call.verb,
@@ -143,6 +148,7 @@ impl ApiCallRecorder {
             calls,
             latency: by_method(&self.latency),
             throttled: by_method(&self.throttled),
+            budget_wait: self.budget_wait.snapshot(),
         }
     }
 }
@@ -202,6 +208,7 @@ mod tests {
             code,
             duration: Duration::from_millis(3),
             throttled: Duration::ZERO,
+            budget_wait: Duration::ZERO,
         }
     }
 
@@ -216,6 +223,7 @@ mod tests {
         recorder.record(call("update", &deployments, 200));
         recorder.record(ApiCall {
             subresource: "binding",
+            budget_wait: Duration::from_secs(1),
             ..call("create", &pods, 0)
         });
         let status = recorder.snapshot();
@@ -233,6 +241,7 @@ mod tests {
         );
         assert_eq!(status.latency["PUT"].count(), 2);
         assert_eq!(status.latency["GET"].count(), 0);
+        assert_eq!((status.budget_wait.count(), status.budget_wait.sum), (3, 1.0));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder};
+use windlass_cluster::call_budget::CallBudget;
 use windlass_engine::engine::{Engine, EngineConfig};
 use windlass_manager::calls::CallTap;
 use windlass_manager::config::{HostConfiguration, ModuleEntry};
@@ -50,6 +51,7 @@ pub(crate) struct Hosting {
     pub(crate) host: Host,
     pub(crate) status: Option<ServerHandle>,
     workshop: Workshop,
+    budget: CallBudget,
     settings: Settings,
     followed: Option<Followed>,
 }
@@ -141,6 +143,7 @@ impl Setup {
             recorder,
         };
         self.workshop.sources.attach(platform.client.clone());
+        self.settings.limit(&platform.budget);
         let mut host = Host::start(platform, options, self.modules);
         if let Some(followed) = &self.followed {
             // Those that are disabled or not loaded yet, too.
@@ -163,6 +166,7 @@ impl Setup {
             host,
             status,
             workshop: self.workshop,
+            budget: platform.budget.clone(),
             settings: self.settings,
             followed: self.followed,
         })
@@ -218,7 +222,8 @@ impl Hosting {
         };
         if followed.look_again().await {
             tracing::info!(modules = followed.modules().len(), "configuration changed");
-            self.settings.follow(followed.configuration(), &self.host);
+            self.settings
+                .follow(followed.configuration(), &self.host, &self.budget);
             self.workshop.sources.configure(followed.configuration());
             self.host.apply(followed.modules().to_vec());
         }

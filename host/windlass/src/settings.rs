@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use windlass_cluster::call_budget::CallBudget;
 use windlass_manager::config::HostConfiguration;
+use windlass_manager::config::host::ApiServerEntry;
 use windlass_manager::host::Host;
 
 use crate::args::HostArgs;
@@ -19,6 +21,8 @@ pub(crate) struct Settings {
     logging: Logging,
     /// What the process was started with.
     started: HostConfiguration,
+    /// What bounds the calls of all modules at this moment.
+    api_server: ApiServerEntry,
     /// Keys of which was told that they wait for a restart.
     waiting: Vec<&'static str>,
 }
@@ -47,6 +51,7 @@ impl Settings {
                 modules: Vec::new(),
                 ..configuration.clone()
             },
+            api_server: configuration.api_server.clone(),
             waiting: Vec::new(),
         }
     }
@@ -56,12 +61,21 @@ impl Settings {
         self.flags.shutdown_grace(configuration.unwrap_or(&self.started))
     }
 
+    /// Bounds the calls of all modules together.
+    pub(crate) fn limit(&self, budget: &CallBudget) {
+        budget.set(self.api_server.qps, self.api_server.burst);
+    }
+
     /// Takes up a configuration that has changed, as far as that is possible now.
-    pub(crate) fn follow(&mut self, configuration: &HostConfiguration, host: &Host) {
+    pub(crate) fn follow(&mut self, configuration: &HostConfiguration, host: &Host, budget: &CallBudget) {
         if let Err(error) = self.logging.follow(&self.started.log, &configuration.log) {
             tracing::error!(error = one_line(&error), "the log stays as it is");
         }
         host.set_grace(self.shutdown_grace(Some(configuration)));
+        if configuration.api_server != self.api_server {
+            self.api_server = configuration.api_server.clone();
+            self.limit(budget);
+        }
         let waiting = self.waiting_for_restart(configuration);
         if waiting != self.waiting {
             match waiting.as_slice() {

@@ -1,16 +1,23 @@
 //! The host's own settings: flags come before the configuration, and changes count while
 //! it runs where they can.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::Api;
 use serde_json::Value;
 use windlass_tests::cluster::Cluster;
-use windlass_tests::process::Process;
+use windlass_tests::ledger::Ledger;
+use windlass_tests::process::{Process, repository};
 use windlass_tests::{status, wait};
 
-/// A host that runs no modules.
+/// Makes API calls without end.
+const GUEST: &str = "windlass-fixture-ledger.wasm";
+
+/// A host in a process of its own.
 struct Host {
     cluster: Cluster,
     config: PathBuf,
@@ -28,6 +35,10 @@ impl Host {
         let cluster = Cluster::up(&["--no-modules"]).await?;
         let config = cluster.folder.path().join("host.yaml");
         std::fs::write(&config, configuration(settings))?;
+        std::fs::copy(
+            repository().join("target/guests").join(GUEST),
+            cluster.folder.path().join(GUEST),
+        )?;
         let (path, kubeconfig) = (config.to_string_lossy(), cluster.kubeconfig());
         let kubeconfig = kubeconfig.to_string_lossy();
         let mut arguments = vec!["run", "--config", &path, "--kubeconfig", &kubeconfig];
@@ -62,14 +73,20 @@ impl Host {
 
 #[tokio::test]
 async fn what_the_configuration_says_of_the_log_and_the_grace_counts() -> Result<()> {
-    let settings =
-        "log: {level: info, format: json}\nshutdownGrace: 3s\nstatusAddress: 127.0.0.1:0\n";
+    let settings = "log: {level: info, format: json}\nshutdownGrace: 3s\nstatusAddress: 127.0.0.1:0\n";
     let mut host = Host::start(settings, &[]).await?;
     host.wait_for("serving status").await?;
     let output = host.stop().await?;
-    let lines: Vec<Value> = output.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let lines: Vec<Value> = output
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
     let stopping = lines.iter().find(|line| line["message"] == "stopping");
-    assert_eq!(stopping.map(|line| line["grace"].clone()), Some("3s".into()), "{output}");
+    assert_eq!(
+        stopping.map(|line| line["grace"].clone()),
+        Some("3s".into()),
+        "{output}"
+    );
     Ok(())
 }
 
@@ -88,7 +105,10 @@ async fn flags_come_before_the_configuration() -> Result<()> {
     host.wait_for("configuration changed").await?;
     let output = host.stop().await?;
     assert!(output.contains("stopping grace=4s"), "{output}");
-    assert!(!output.contains("restart"), "nothing that counts has changed: {output}");
+    assert!(
+        !output.contains("restart"),
+        "nothing that counts has changed: {output}"
+    );
     Ok(())
 }
 
@@ -107,8 +127,13 @@ async fn changes_count_at_once_or_are_told_to_wait_for_a_restart_once() -> Resul
         "statusAddress: null\nlog: {level: warn, format: json}\notlp: {endpoint: \"http://127.0.0.1:2\"}\n\
          cacheDir: elsewhere\n",
     )?;
-    host.wait_for("keys=\"statusAddress, otlp, log.format, cacheDir\"").await?;
-    assert!(!host.process.output().contains("hangup signal"), "{}", host.process.output());
+    host.wait_for("keys=\"statusAddress, otlp, log.format, cacheDir\"")
+        .await?;
+    assert!(
+        !host.process.output().contains("hangup signal"),
+        "{}",
+        host.process.output()
+    );
 
     host.configure("statusAddress: 127.0.0.1:0\nlog: {level: info}\nshutdownGrace: 6s\n")?;
     host.wait_for("no change waits for a restart any more").await?;
@@ -117,5 +142,42 @@ async fn changes_count_at_once_or_are_told_to_wait_for_a_restart_once() -> Resul
     let output = host.stop().await?;
     assert!(output.contains("stopping grace=6s"), "{output}");
     assert_eq!(output.matches(told).count(), 1, "{output}");
+    Ok(())
+}
+
+/// How many calls were made, and for how many seconds they waited for the host's budget.
+async fn calls_and_waits(address: SocketAddr) -> Result<(f64, f64)> {
+    let count = status::metric(address, "windlass_api_budget_wait_seconds_count").await?;
+    let sum = status::metric(address, "windlass_api_budget_wait_seconds_sum").await?;
+    Ok((count.unwrap_or_default(), sum.unwrap_or_default()))
+}
+
+#[tokio::test]
+async fn the_budget_of_all_modules_bounds_their_calls_and_follows_the_configuration() -> Result<()> {
+    let with_budget = |budget: &str| {
+        format!(
+            "statusAddress: 127.0.0.1:0\napiServer: {{{budget}}}\nmodules:\n- name: ledger\n  \
+             source: {{file: {GUEST}}}\n  grantDeclared: true\n  limits: {{apiQps: 0}}\n"
+        )
+    };
+    let host = Host::start(&with_budget("qps: 20, burst: 1"), &[]).await?;
+    let objects: Api<ConfigMap> = Api::namespaced(host.cluster.client().await?, "default");
+    let ledger = Ledger::start(objects, 10).await?;
+    let address = status::address_of(&host.process).await?;
+    let waited = || calls_and_waits(address);
+    wait::until("calls that wait", waited, |(_, waits)| *waits > 0.0).await?;
+
+    host.configure(&with_budget("qps: 0"))?;
+    let rounds = || async {
+        let before = calls_and_waits(address).await?;
+        ledger.wait_for_syncs_of_all().await?;
+        Ok((before, calls_and_waits(address).await?))
+    };
+    wait::until(
+        "calls that do not wait",
+        rounds,
+        |((calls, waits), (more, same))| more > calls && same == waits,
+    )
+    .await?;
     Ok(())
 }

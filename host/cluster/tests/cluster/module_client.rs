@@ -7,6 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::time::Instant;
+use windlass_cluster::call_budget::{CallBudget, Seat};
 use windlass_cluster::impersonation::Impersonation;
 use windlass_cluster::module_client::{CallObserver, ModuleClient, ModuleClientConfig, SentCall};
 use windlass_core::api_error::ApiErrorKind;
@@ -21,10 +22,21 @@ use crate::informer::pods;
 use crate::server::{Server, server};
 
 #[derive(Default)]
-struct Log(Mutex<Vec<(SyncId, Write)>>, Mutex<Vec<(SyncId, u16)>>);
+struct Log(
+    Mutex<Vec<(SyncId, Write)>>,
+    Mutex<Vec<(SyncId, u16)>>,
+    Mutex<Vec<Duration>>,
+);
+
+impl Log {
+    fn budget_waits(&self) -> Vec<Duration> {
+        self.2.lock().clone()
+    }
+}
 
 impl CallObserver for Log {
     fn called(&self, call: SentCall<'_>) {
+        self.2.lock().push(call.budget_wait);
         self.1.lock().push((call.sync, call.code));
     }
 
@@ -55,6 +67,7 @@ fn config(grants: Vec<PermissionRule>) -> ModuleClientConfig {
         grants: Grants(grants),
         qps: 0,
         burst: 0,
+        seat: Seat::default(),
         max_in_flight: 10,
         impersonate: None,
         tenure: None,
@@ -280,6 +293,45 @@ async fn calls_wait_for_the_budget_of_their_module() {
     for call in calls {
         call.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn modules_share_the_budget_of_the_host_in_turn() {
+    let budget = CallBudget::default();
+    budget.set(10, 1);
+    let (client, mut server) = server();
+    let log: Arc<Log> = Arc::default();
+    let module = |name: &str| {
+        let config = ModuleClientConfig {
+            module: name.into(),
+            seat: budget.seat(),
+            ..config(vec![rule(&["*"], &["*"], &["*"])])
+        };
+        let observer: Arc<dyn CallObserver> = log.clone();
+        ModuleClient::new(client.clone(), config, Some(observer)).unwrap()
+    };
+    let (loud, quiet) = (module("loud"), module("quiet"));
+    let _calls: Vec<_> = (0..100)
+        .map(|_| tokio::spawn(loud.call(1, request("a", ApiVerb::Get))))
+        .collect();
+    let start = Instant::now();
+    server.next().await.ok(&json!({}));
+    let _call = tokio::spawn(quiet.call(1, request("b", ApiVerb::Get)));
+    let mut agents = Vec::new();
+    for _ in 0..3 {
+        let call = server.next().await;
+        agents.push(call.header("user-agent").to_owned());
+        call.ok(&json!({}));
+    }
+    assert_eq!(start.elapsed(), Duration::from_millis(300));
+    let of_quiet = agents.iter().position(|agent| agent.ends_with(" quiet"));
+    assert!(of_quiet.is_some_and(|place| place < 2), "{agents:?}");
+    let waits = log.budget_waits();
+    assert!(
+        waits.iter().all(|wait| *wait <= Duration::from_millis(400)),
+        "{waits:?}"
+    );
+    assert!(waits.contains(&Duration::from_millis(100)), "{waits:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
+use windlass_cluster::call_budget::Seat;
 use windlass_cluster::recorder::EventRecorder;
 use windlass_core::seams::{Event, EventType, ObjectReference};
 
@@ -32,7 +33,7 @@ fn event(message: &str, action: &str) -> Event {
 #[tokio::test(start_paused = true)]
 async fn an_event_is_created_and_its_repetition_counted() {
     let (client, mut server) = server();
-    let recorder = EventRecorder::start(&client, "host-1");
+    let recorder = EventRecorder::start(&client, "host-1", Seat::default());
     let sink = recorder.sink("deployment-controller");
     sink.record(event("no", ""));
     sink.record(event("no", ""));
@@ -68,7 +69,7 @@ async fn an_event_is_created_and_its_repetition_counted() {
 #[tokio::test(start_paused = true)]
 async fn an_event_with_an_action_goes_through_the_newer_api() {
     let (client, mut server) = server();
-    let recorder = EventRecorder::start(&client, "host-1");
+    let recorder = EventRecorder::start(&client, "host-1", Seat::default());
     let sink = recorder.sink("scheduler");
     sink.record(event("first", "Scheduling"));
     sink.record(event("second", "Scheduling"));
@@ -99,7 +100,7 @@ async fn an_event_with_an_action_goes_through_the_newer_api() {
 #[tokio::test(start_paused = true)]
 async fn trouble_with_the_server_is_retried_and_a_refusal_is_not() {
     let (client, mut server) = server();
-    let recorder = EventRecorder::start(&client, "host-1");
+    let recorder = EventRecorder::start(&client, "host-1", Seat::default());
     let sink = recorder.sink("c");
     let start = Instant::now();
     sink.record(event("lost", ""));
@@ -118,7 +119,7 @@ async fn trouble_with_the_server_is_retried_and_a_refusal_is_not() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_drops_and_counts_without_blocking() {
     let (client, _server) = server();
-    let recorder = EventRecorder::start(&client, "host-1");
+    let recorder = EventRecorder::start(&client, "host-1", Seat::default());
     let sink = recorder.sink("c");
     for number in 0..2000 {
         sink.record(event(&number.to_string(), ""));
@@ -129,7 +130,7 @@ async fn a_full_queue_drops_and_counts_without_blocking() {
 #[tokio::test(start_paused = true)]
 async fn what_is_queued_at_shutdown_is_tried_once_more() {
     let (client, mut server) = server();
-    let recorder = EventRecorder::start(&client, "host-1");
+    let recorder = EventRecorder::start(&client, "host-1", Seat::default());
     let sink = recorder.sink("c");
     for message in ["a", "b", "c"] {
         sink.record(event(message, ""));
@@ -151,7 +152,7 @@ async fn what_is_queued_at_shutdown_is_tried_once_more() {
 #[tokio::test(start_paused = true)]
 async fn long_messages_and_names_are_cut_at_a_character() {
     let (client, mut server) = server();
-    let recorder = EventRecorder::start(&client, "host-1");
+    let recorder = EventRecorder::start(&client, "host-1", Seat::default());
     let mut long = event(&"ü".repeat(600), "");
     long.regarding.name = "n".repeat(253);
     long.regarding.namespace.clear();

@@ -67,7 +67,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// How much the host as a whole asks of the API server, watches and Leases not counted.
+/// How much the host as a whole asks of the API server: the calls of all modules and their
+/// events, not watches and Leases. Modules whose calls wait are served in turn, so that one
+/// with many does not hold up the others. A change counts at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(rename = "ApiServer")]

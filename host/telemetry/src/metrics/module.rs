@@ -269,6 +269,13 @@ fn requests(exposition: &mut Exposition, module: &ModuleStatus, host: &str) {
             series.histogram(&labels, histogram.clone());
         }
     }
+    exposition
+        .family(
+            "windlass_api_budget_wait_seconds",
+            Kind::Histogram,
+            "How long requests waited for the budget that all modules share.",
+        )
+        .histogram(&[("module", name)], module.api.budget_wait.clone());
 }
 
 fn lifecycle(exposition: &mut Exposition, module: &ModuleStatus) {

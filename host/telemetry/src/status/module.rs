@@ -415,8 +415,10 @@ pub struct ApiStatus {
     pub calls: Vec<ApiCallCount>,
     /// From sent to answered, by HTTP method.
     pub latency: BTreeMap<String, Histogram>,
-    /// Time spent waiting for the module's own rate limit, by HTTP method.
+    /// Time spent waiting for rate limits, by HTTP method.
     pub throttled: BTreeMap<String, Histogram>,
+    /// How much of that was for the budget that all modules share.
+    pub budget_wait: Histogram,
 }
 
 impl ApiStatus {

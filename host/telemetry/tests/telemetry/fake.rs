@@ -78,6 +78,7 @@ impl FakeHost {
                 code: if fails { 409 } else { 200 },
                 duration: Duration::from_millis(2 + round),
                 throttled: Duration::ZERO,
+                budget_wait: Duration::ZERO,
             });
         }
     }

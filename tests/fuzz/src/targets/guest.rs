@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use windlass_cluster::call_budget::Seat;
 use windlass_cluster::module_client::{ModuleClient, ModuleClientConfig};
 use windlass_cluster::recorder::EventRecorder;
 use windlass_core::key::{ObjectKey, Resource};
@@ -87,6 +88,7 @@ fn sent(request: ApiRequest, rule: PermissionRule) -> Vec<Asked> {
         }]),
         qps: 0,
         burst: 0,
+        seat: Seat::default(),
         max_in_flight: 1,
         impersonate: None,
         tenure: None,
@@ -249,7 +251,7 @@ fn events(data: &[u8]) {
     let server = FakeServer::new(|_| (201, Bytes::from_static(b"{}")));
     let mut namespaces = BTreeSet::from(["default".to_owned()]);
     runtime().block_on(async {
-        let recorder = EventRecorder::start(&server.client(), "host");
+        let recorder = EventRecorder::start(&server.client(), "host", Seat::default());
         let sink = recorder.sink(OWN);
         for record in records(data) {
             namespaces.insert(record.text(2));
