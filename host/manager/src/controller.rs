@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -56,6 +56,8 @@ pub struct Controller {
     /// Instances that ended by themselves, by [`GuestFailure::label`].
     failures: Mutex<BTreeMap<&'static str, u64>>,
     sync_ended: Notify,
+    /// Syncs that a guest is busy with.
+    running: AtomicUsize,
     in_flight: Mutex<HashMap<SyncId, InFlight>>,
     suspects: Mutex<Suspects>,
     refusals: Mutex<Refusals>,
@@ -77,6 +79,7 @@ impl Controller {
             usage: Arc::default(),
             outstanding: Arc::default(),
             sync_ended: Notify::new(),
+            running: AtomicUsize::new(0),
             in_flight: Mutex::new(HashMap::new()),
             suspects: Mutex::default(),
             refusals: Mutex::default(),
@@ -106,6 +109,19 @@ impl Controller {
         let ended = self.in_flight.lock().remove(&sync).map(|sync| sync.key);
         self.sync_ended.notify_waiters();
         ended
+    }
+
+    /// Counts a sync that a guest is called with, for as long as the value lives.
+    pub(crate) fn run_sync(&self) -> Running<'_> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Running(&self.running)
+    }
+
+    /// How many syncs guests are busy with. Keys that were taken and wait for the caches, or
+    /// for their instance, are not among them.
+    #[must_use]
+    pub fn running_syncs(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
     }
 
     /// Waits until no sync is running of a key that `holds` is true of, and no write of
@@ -219,6 +235,15 @@ impl Controller {
                 tracing::error!(controller = %self.name, object.r#ref = %key, error = %message, "sync failed for good");
             }
         }
+    }
+}
+
+/// One sync that a guest is busy with.
+pub(crate) struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

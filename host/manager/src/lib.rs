@@ -9,7 +9,8 @@
 //! - [`module`] is a loaded guest with its grants and budgets;
 //! - [`mandate`] says whether a module may act in this replica, and for which keys;
 //! - [`supervisor`] keeps one module at work and replaces its versions;
-//! - [`run`] is the loop between one guest instance, its caches and its queue;
+//! - [`run`] is the loop between a guest, its caches and its queue; [`lanes`] says how many
+//!   syncs it runs at once when the guest has several instances;
 //! - [`controller`] is what outlives the instances, [`suspects`] the keys that end them;
 //! - [`calls`] sees a module's API calls to their end;
 //! - [`status`] shows them;
@@ -25,6 +26,8 @@ mod events;
 pub mod folder;
 pub mod grace;
 pub mod host;
+mod instances;
+pub mod lanes;
 pub mod loader;
 pub mod mandate;
 pub mod module;

@@ -19,6 +19,7 @@ use windlass_registry::digest::Digest;
 use crate::config::ModuleEntry;
 use crate::config::identity::ImpersonateEntry;
 use crate::config::module::LogLevel as ConfiguredLevel;
+use crate::lanes::Concurrency;
 use crate::permissions;
 use crate::sources::Artifact;
 
@@ -50,8 +51,8 @@ pub struct Module {
     pub event_source: SmolStr,
     /// On whose behalf it calls.
     pub impersonate: Option<Impersonation>,
-    /// Syncs in flight.
-    pub workers: usize,
+    /// Its instances, and syncs in flight.
+    pub concurrency: Concurrency,
     /// Budgets of its instances.
     pub limits: Limits,
     /// API calls.
@@ -148,7 +149,6 @@ impl Module {
             })?;
         check_selectors(&entry.name, &guest.manifest)?;
         let grants = granted(entry, &guest.manifest)?;
-        let declared = guest.manifest.workers;
         Ok(Self {
             name: entry.name.clone(),
             entry: Arc::clone(entry),
@@ -158,7 +158,7 @@ impl Module {
             field_manager: entry.field_manager().clone(),
             event_source: entry.event_source(&guest.manifest.name),
             impersonate: entry.impersonate.as_ref().and_then(ImpersonateEntry::resolve),
-            workers: workers(entry, declared),
+            concurrency: concurrency(entry, guest.manifest.workers),
             limits,
             api_rate: api_rate(entry, &guest.manifest),
             api_in_flight: MAX_CALLS_IN_FLIGHT,
@@ -222,10 +222,16 @@ fn granted(entry: &ModuleEntry, manifest: &Manifest) -> Result<Grants, ModuleErr
     })
 }
 
-/// Syncs in flight in one instance.
-fn workers(entry: &ModuleEntry, declared: u32) -> usize {
-    let limits = [entry.workers, entry.limits.syncs_in_flight];
-    limits.into_iter().flatten().fold(declared, u32::min) as usize
+/// Syncs in flight: as many as the guest declares, within what the operator allows.
+fn concurrency(entry: &ModuleEntry, declared: u32) -> Concurrency {
+    let limit = entry.limits.syncs_in_flight.unwrap_or(u32::MAX);
+    let in_each = declared.min(entry.workers.unwrap_or(declared)).min(limit);
+    let instances = entry.limits.instances;
+    Concurrency {
+        instances: instances as usize,
+        in_each: in_each as usize,
+        in_all: in_each.saturating_mul(instances).min(limit) as usize,
+    }
 }
 
 /// What the guest asks for, as far as the operator lets it.
@@ -289,6 +295,25 @@ mod tests {
     #[track_caller]
     fn assert_rate(entry: &ModuleEntry, manifest: &Manifest, qps: u32, burst: u32) {
         assert_eq!(api_rate(entry, manifest), ApiRate { qps, burst });
+    }
+
+    #[test]
+    fn syncs_in_flight_are_limited_in_each_instance_and_over_all() {
+        let assert = |workers, syncs_in_flight, instances, expected: (usize, usize)| {
+            let mut entry = ModuleEntry::new("module", SourceEntry::file("guest.wasm"));
+            entry.workers = workers;
+            (entry.limits.syncs_in_flight, entry.limits.instances) = (syncs_in_flight, instances);
+            let found = concurrency(&entry, 16);
+            assert_eq!(found.instances, instances as usize);
+            assert_eq!((found.in_each, found.in_all), expected);
+        };
+        assert(None, None, 1, (16, 16));
+        assert(Some(5), None, 1, (5, 5));
+        assert(Some(50), None, 1, (16, 16));
+        assert(None, Some(3), 1, (3, 3));
+        assert(None, None, 4, (16, 64));
+        assert(Some(5), Some(12), 4, (5, 12));
+        assert(Some(5), Some(3), 4, (3, 3));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The loop that feeds one guest instance.
+//! The loop that feeds one guest: an instance, or several that share the keys.
 //!
-//! One task that owns all bookkeeping of the instance: it takes deltas, tells the
+//! One task that owns all bookkeeping of the guest: it takes deltas, tells the
 //! observer, turns them into keys, takes keys from the controller's queue, holds back
 //! those whose writes the caches have not seen, calls the guest and acts on how each sync
 //! ended.
@@ -35,6 +35,7 @@ use windlass_telemetry::sync_recorder::SyncEnd;
 
 use crate::controller::{Controller, RunId};
 use crate::grace::Grace;
+use crate::lanes::{Concurrency, Lanes};
 use crate::mandate::Authority;
 use crate::suspects::Treatment;
 
@@ -108,7 +109,7 @@ pub struct Engagement<'a> {
     /// Which keys it may sync.
     pub authority: &'a Authority,
     /// Syncs in flight.
-    pub workers: usize,
+    pub concurrency: Concurrency,
     /// Limits in time.
     pub timing: Timing,
 }
@@ -132,6 +133,7 @@ impl Engagement<'_> {
             observes: FuturesUnordered::new(),
             maps: FuturesUnordered::new(),
             queued: VecDeque::new(),
+            lanes: Lanes::new(self.concurrency),
             alone: false,
         };
         let starting = tokio::select! {
@@ -162,6 +164,8 @@ struct Due {
 
 struct Ended {
     sync: SyncId,
+    /// The instance.
+    lane: usize,
     since: Instant,
     result: Result<Result<Outcome, SyncError>, GuestFailure>,
 }
@@ -195,6 +199,8 @@ struct Run<'a> {
     maps: FuturesUnordered<BoxFuture<'a, Mapped>>,
     /// Syncs that wait because a suspect runs, or has to run, alone.
     queued: VecDeque<Due>,
+    /// Syncs that run, and those that wait for their instance.
+    lanes: Lanes<Due>,
     /// The one sync in flight is a suspect's.
     alone: bool,
 }
@@ -268,7 +274,10 @@ impl<'a> Run<'a> {
             match self.handle(cause) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(failure) => return LoopEnd::Failed(failure),
+                Err(failure) => {
+                    self.give_back();
+                    return LoopEnd::Failed(failure);
+                }
             }
         }
         self.drain().await
@@ -281,7 +290,13 @@ impl<'a> Run<'a> {
             Cause::Deltas(batches) => self.take_deltas(batches),
             Cause::Key(Some(key)) => self.take_key(key),
             Cause::Released(due) => self.call(due),
-            Cause::Ended(ended) => self.finish(ended)?,
+            Cause::Ended(ended) => {
+                let lane = ended.lane;
+                self.finish(ended)?;
+                if let Some((lane, due)) = self.lanes.leave(lane) {
+                    self.begin(lane, due);
+                }
+            }
             Cause::Observed(observed) => observed?,
             Cause::Mapped(Mapped { initial, keys }) => {
                 for key in keys? {
@@ -307,10 +322,7 @@ impl<'a> Run<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.phase == Phase::Serving
-            && !self.alone
-            && self.queued.is_empty()
-            && self.syncs.len() < self.job.workers
+        self.phase == Phase::Serving && !self.alone && self.queued.is_empty() && self.lanes.has_room()
     }
 
     /// Takes as many keys as there is room for without going back to the scheduler.
@@ -375,24 +387,55 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn send(&mut self, Due { sync, key, .. }: Due) {
-        let controller = self.job.controller;
-        if !self.job.authority.owns(&key) {
-            // Another replica syncs it; should it come back, so does the whole content.
-            controller.end(sync);
-            controller.queue.forget(&key);
-            controller.queue.done(&key);
-            return;
+    /// Runs it, as soon as its instance has room.
+    fn send(&mut self, due: Due) {
+        let lane = self.job.concurrency.instance_of(&due.key);
+        if let Some(due) = self.lanes.enter(lane, due) {
+            self.begin(lane, due);
         }
+    }
+
+    /// Runs it, or whatever may run in its place if it is not ours any more.
+    fn begin(&mut self, lane: usize, due: Due) {
+        let mut next = Some((lane, due));
+        while let Some((lane, due)) = next {
+            if self.job.authority.owns(&due.key) {
+                return self.sync(lane, due);
+            }
+            // Another replica syncs it; should it come back, so does the whole content.
+            let controller = self.job.controller;
+            controller.end(due.sync);
+            controller.queue.forget(&due.key);
+            controller.queue.done(&due.key);
+            next = self.lanes.leave(lane);
+        }
+    }
+
+    fn sync(&mut self, lane: usize, Due { sync, key, .. }: Due) {
         let since = Instant::now();
         let syncing = self.job.guest.sync(sync, key);
+        let running = self.job.controller.run_sync();
         self.syncs.push(Box::pin(async move {
+            let _running = running;
             Ended {
                 sync,
+                lane,
                 since,
                 result: syncing.await,
             }
         }));
+    }
+
+    /// Puts back what has not begun for the guest, so that nobody takes it for the reason
+    /// of a failure, and another run need not wait for this one's syncs.
+    fn give_back(&mut self) {
+        let controller = self.job.controller;
+        let waiting = self.lanes.take_waiting().into_iter();
+        for due in waiting.chain(std::mem::take(&mut self.queued)) {
+            controller.end(due.sync);
+            controller.queue.add(due.key.clone());
+            controller.queue.done(&due.key);
+        }
     }
 
     fn finish(&mut self, ended: Ended) -> Result<(), GuestFailure> {
@@ -491,6 +534,7 @@ impl<'a> Run<'a> {
 
     /// Lets syncs in flight end, without starting new ones.
     async fn drain(&mut self) -> LoopEnd {
+        self.give_back();
         let deadline = tokio::time::Instant::now() + self.job.timing.grace.get();
         while !self.syncs.is_empty() {
             match tokio::time::timeout_at(deadline, self.syncs.next()).await {

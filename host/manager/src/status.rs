@@ -122,8 +122,8 @@ fn module(handle: &ModuleHandle) -> ShownModule {
         reload: reload(&status),
         leadership: handle.mandate().as_deref().map(leadership),
         workers: WorkerStatus {
-            limit: serving.map_or(0, |module| module.workers as u64),
-            active: queue.processing as u64,
+            limit: serving.map_or(0, |module| module.concurrency.in_all as u64),
+            active: controller.running_syncs() as u64,
         },
         queue: QueueStatus::from(&queue),
         syncs: controller.syncs.snapshot(),

@@ -1,10 +1,14 @@
-//! One version of a module at work: its client, its subscription, its instance.
+//! One version of a module at work: its client, its subscription, its instances.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use windlass_cluster::footprint::Footprint;
 use windlass_cluster::lister::Lister;
@@ -16,7 +20,7 @@ use windlass_core::gate::{CacheProgress, Presence, Write};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::outcome::GuestFailure;
 use windlass_core::permission::{Grants, PermissionRule};
-use windlass_core::seams::{DeltaBatch, EventSink, Services, SyncId};
+use windlass_core::seams::{DeltaBatch, EventSink, Guest, Services, SyncId};
 use windlass_engine::ambient::SystemAmbient;
 use windlass_telemetry::api_calls::ApiCall;
 
@@ -25,6 +29,7 @@ use crate::controller::Controller;
 use crate::events::PermittedEvents;
 use crate::grace::Grace;
 use crate::host::Surroundings;
+use crate::instances::Instances;
 use crate::mandate::Authority;
 use crate::module::Module;
 use crate::permissions;
@@ -113,7 +118,7 @@ impl Version {
         self.client.permits().set_grants(grants);
     }
 
-    /// Runs one instance to its end, `kill` being the sudden one, and puts the keys it
+    /// Runs one guest to its end, `kill` being the sudden one, and puts the keys it
     /// leaves behind back. `started` is called when the instance could serve.
     pub(crate) async fn run(
         self: Arc<Self>,
@@ -139,11 +144,14 @@ impl Version {
         };
         let footprint = subscription.footprint();
         let id = self.controller.next_run();
+        let mut drivers = JoinSet::new();
         let end = tokio::select! {
-            end = self.run_instance(id, &mut subscription, &orders, &grace, started) => end,
+            end = self.run_guest(id, &mut subscription, &mut drivers, &orders, &grace, started) => end,
             () = kill.cancelled() => LoopEnd::Failed(GuestFailure::Stopped),
             failure = past_cache_limit(&footprint, self.module.cached_bytes) => LoopEnd::Failed(failure),
         };
+        // No instance makes another call from here on.
+        drivers.shutdown().await;
         // In this order: an answer that comes late belongs to a key that is still in flight.
         self.controller.outstanding.settled().await;
         if let LoopEnd::Failed(failure) = &end {
@@ -172,7 +180,7 @@ impl Version {
         (!sinks.is_empty()).then(|| Session::new(Log::new(sinks)))
     }
 
-    /// Follows the instances that serve beside this module.
+    /// Follows the instances that serve beside this module, until told to stop.
     async fn run_shadow(
         &self,
         services: Services,
@@ -181,31 +189,79 @@ impl Version {
         started: impl FnOnce(),
     ) -> LoopEnd {
         started();
-        let following = async {
-            orders.go.cancelled().await;
-            let shadows = &self.surroundings.shadows;
-            let mut sessions = shadows.follow(&self.module);
-            while let Some(session) = sessions.recv().await {
-                shadow::run(shadows, &self.module, services.clone(), session).await;
-            }
-            // Nobody is left who could begin one.
-            std::future::pending().await
-        };
-        let mut following = pin!(following);
+        let mut following = pin!(self.follow(services, orders));
         loop {
             tokio::select! {
                 () = orders.drain.cancelled() => return LoopEnd::Stopped,
-                () = &mut following => return LoopEnd::Stopped,
+                never = &mut following => match never {},
                 // It is told through the log; the caches only have to stay filled.
                 _ = DeltaSource::next(subscription) => {}
             }
         }
     }
 
-    async fn run_instance(
+    async fn follow(&self, services: Services, orders: &Orders) -> Infallible {
+        orders.go.cancelled().await;
+        let shadows = &self.surroundings.shadows;
+        let mut sessions = shadows.follow(&self.module);
+        // Side by side, because what serves may have several instances.
+        let mut followed = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(session) = sessions.recv() => {
+                    followed.push(shadow::run(shadows, &self.module, services.clone(), session));
+                }
+                Some(()) = followed.next() => {}
+                // Nobody is left who could begin one.
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    /// An instance, recorded if somebody wants it.
+    async fn instantiate(
+        &self,
+        services: Services,
+    ) -> Result<(Box<dyn Guest>, BoxFuture<'static, GuestFailure>), GuestFailure> {
+        let session = self.session();
+        let services = match &session {
+            Some(session) => session.services(services),
+            None => services,
+        };
+        let limits = self.module.limits.clone();
+        let usage = Arc::clone(&self.controller.usage);
+        let (instance, driver) = self.module.guest.instantiate(services, limits, usage).await?;
+        Ok(record::attach(session, instance, driver))
+    }
+
+    /// As many instances as the module has, called as one, and what polls them. Several run
+    /// beside each other, in tasks of `drivers`; one is polled by whoever calls it, so that
+    /// a call costs no switch of threads.
+    async fn guest(
+        &self,
+        services: Services,
+        drivers: &mut JoinSet<GuestFailure>,
+    ) -> Result<(Box<dyn Guest>, BoxFuture<'static, GuestFailure>), GuestFailure> {
+        let count = self.module.concurrency.instances;
+        if count == 1 {
+            return self.instantiate(services).await;
+        }
+        let mut guests = Vec::new();
+        for _ in 0..count {
+            let (guest, driver) = self.instantiate(services.clone()).await?;
+            guests.push(guest);
+            drivers.spawn(driver);
+        }
+        let guests = Instances::new(guests);
+        let closed = guests.closed();
+        Ok((Box::new(guests), closed))
+    }
+
+    async fn run_guest(
         &self,
         id: u64,
         subscription: &mut Subscription,
+        drivers: &mut JoinSet<GuestFailure>,
         orders: &Orders,
         grace: &Grace,
         started: impl FnOnce(),
@@ -224,18 +280,10 @@ impl Version {
         if self.module.entry.shadow {
             return self.run_shadow(services, subscription, orders, started).await;
         }
-        let session = self.session();
-        let services = match &session {
-            Some(session) => session.services(services),
-            None => services,
-        };
-        let limits = self.module.limits.clone();
-        let usage = Arc::clone(&self.controller.usage);
-        let (instance, driver) = match self.module.guest.instantiate(services, limits, usage).await {
-            Ok(instance) => instance,
+        let (guest, driver) = match self.guest(services, drivers).await {
+            Ok(guest) => guest,
             Err(failure) => return LoopEnd::Failed(failure),
         };
-        let (guest, driver) = record::attach(session, instance, driver);
         let caches = Caches {
             reader: lister.clone(),
             progress: lister,
@@ -248,13 +296,12 @@ impl Version {
             manifest: &self.module.guest.manifest,
             caches: &caches,
             authority: &self.authority,
-            workers: self.module.workers,
+            concurrency: self.module.concurrency,
             timing: Timing {
                 start_timeout: self.module.start_timeout(),
                 grace: grace.clone(),
             },
         };
-        // Both in this task, so that a call into the guest costs no switch of threads.
         tokio::select! {
             biased;
             end = job.run(subscription, started, orders) => end,

@@ -18,6 +18,7 @@ use windlass_core::seams::{Delta, DeltaBatch, DeltaKind, Guest, ObjectReader, Re
 use windlass_core::workqueue::Workqueue;
 use windlass_manager::controller::Controller;
 use windlass_manager::grace::Grace;
+use windlass_manager::lanes::Concurrency;
 use windlass_manager::mandate::Authority;
 use windlass_manager::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
 
@@ -181,6 +182,7 @@ struct Rig {
     seen: Arc<Seen>,
     progress: watch::Sender<u64>,
     orders: Orders,
+    grace: Grace,
     end: tokio::task::JoinHandle<LoopEnd>,
 }
 
@@ -195,6 +197,11 @@ impl Rig {
 
     /// An instance that waits for its turn.
     fn beside(controller: Arc<Controller>, initial: Vec<Vec<DeltaBatch>>) -> Self {
+        Self::with(controller, initial, Concurrency::of_one(4))
+    }
+
+    /// The same, with so many syncs at once.
+    fn with(controller: Arc<Controller>, initial: Vec<Vec<DeltaBatch>>, concurrency: Concurrency) -> Self {
         let (called, calls) = mpsc::unbounded_channel();
         let (batches, receiver) = mpsc::unbounded_channel();
         let mut source = ScriptedSource {
@@ -216,6 +223,7 @@ impl Rig {
             start_timeout: Duration::from_secs(5),
             grace: Grace::new(Duration::from_secs(5)),
         };
+        let grace = timing.grace.clone();
         let end = tokio::spawn({
             let (controller, orders) = (Arc::clone(&controller), orders.clone());
             async move {
@@ -227,7 +235,7 @@ impl Rig {
                     manifest: &manifest,
                     caches: &caches,
                     authority: &Authority::default(),
-                    workers: 4,
+                    concurrency,
                     timing,
                 };
                 job.run(&mut source, || {}, &orders).await
@@ -240,6 +248,7 @@ impl Rig {
             seen,
             progress,
             orders,
+            grace,
             end,
         }
     }
@@ -494,4 +503,101 @@ async fn a_key_that_ends_its_instance_again_and_again_is_set_aside_and_comes_bac
     assert!(rig.calls.try_recv().is_err(), "it is set aside");
     controller.pardon();
     assert_eq!(rig.next_sync().await.1, "ns/poison");
+}
+
+/// A controller with keys `key-0` to `key-29` in its queue, taken up by three instances.
+fn three_instances(in_each: usize, in_all: usize) -> (Rig, Concurrency) {
+    let controller = Arc::new(Controller::new("scripted".into(), Workqueue::default()));
+    for number in 0..30 {
+        controller
+            .queue
+            .add(ObjectKey::new("ns", &format!("key-{number}")));
+    }
+    let concurrency = Concurrency {
+        instances: 3,
+        in_each,
+        in_all,
+    };
+    let rig = Rig::with(controller, Vec::new(), concurrency);
+    rig.orders.go.cancel();
+    (rig, concurrency)
+}
+
+fn key(text: &str) -> ObjectKey {
+    let (namespace, name) = text.split_once('/').expect("a namespace and a name");
+    ObjectKey::new(namespace, name)
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_sync_their_own_keys_within_the_limits_of_each_and_all() {
+    for (in_each, in_all) in [(1, 3), (2, 6), (2, 4), (1, 2)] {
+        let (mut rig, concurrency) = three_instances(in_each, in_all);
+        assert!(matches!(rig.next().await, Called::Start));
+        let mut running: Vec<(String, oneshot::Sender<SyncResult>)> = Vec::new();
+        let (mut synced, mut most) = (Vec::new(), 0);
+        loop {
+            rig.settle().await;
+            while let Ok(Called::Sync(_, key, answer)) = rig.calls.try_recv() {
+                running.push((key, answer));
+            }
+            let mut in_instance = [0; 3];
+            for (running, _) in &running {
+                in_instance[concurrency.instance_of(&key(running))] += 1;
+            }
+            assert!(
+                in_instance.iter().all(|count| *count <= in_each),
+                "{in_instance:?}"
+            );
+            assert!(running.len() <= in_all);
+            assert_eq!(rig.controller.running_syncs(), running.len());
+            most = most.max(running.len());
+            if running.is_empty() {
+                break;
+            }
+            let (key, ended) = running.remove(0);
+            synced.push(key);
+            answer(ended, Ok(Ok(Outcome::Done)));
+        }
+        assert_eq!(most, in_all);
+        synced.sort();
+        synced.dedup();
+        assert_eq!(synced.len(), 30);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_wait_for_their_instance_are_not_blamed_for_its_end_and_not_lost() {
+    let (mut rig, _) = three_instances(1, 3);
+    assert!(matches!(rig.next().await, Called::Start));
+    rig.settle().await;
+    let mut running = Vec::new();
+    while let Ok(Called::Sync(_, key, answer)) = rig.calls.try_recv() {
+        running.push((key, answer));
+    }
+    assert_eq!(running.len(), 3);
+    let trap = GuestFailure::Trap("unreachable".to_owned());
+    answer(running.swap_remove(0).1, Err(trap.clone()));
+    assert_eq!(
+        (&mut rig.end).await.expect("no panic"),
+        LoopEnd::Failed(trap.clone())
+    );
+    rig.controller.blame(1, &trap);
+    assert_eq!(rig.controller.syncs.total(), 3, "one for each that was running");
+    rig.controller.requeue_in_flight(1);
+    assert_eq!(rig.controller.queue.metrics().depth, 30);
+    assert_eq!(rig.controller.queue.metrics().processing, 0);
+    assert_eq!(rig.controller.running_syncs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stops_gets_the_grace_period_of_that_moment() {
+    let mut rig = Rig::start(Vec::new());
+    assert!(matches!(rig.next().await, Called::Start));
+    rig.controller.queue.add(ObjectKey::new("ns", "slow"));
+    let (_, _, _never_answered) = rig.next_sync().await;
+    rig.grace.set(Duration::from_secs(60));
+    let told = tokio::time::Instant::now();
+    rig.orders.drain.cancel();
+    assert_eq!((&mut rig.end).await.expect("no panic"), LoopEnd::Stopped);
+    assert_eq!(told.elapsed().as_secs(), 60);
 }

@@ -1,6 +1,6 @@
 //! What the `ledger` guest wrote, as the API server saw it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -103,6 +103,36 @@ impl Ledger {
             }
         }
         overlaps
+    }
+
+    /// The instances that synced each key, in the order in which they took over.
+    #[must_use]
+    pub fn instances(&self) -> BTreeMap<String, Vec<String>> {
+        let of_key = |(key, entries): (String, Vec<Entry>)| {
+            let instances = entries.iter().filter_map(|entry| entry.sync.split_once('-'));
+            let mut instances: Vec<String> = instances.map(|(instance, _)| instance.to_owned()).collect();
+            instances.dedup();
+            (key, instances)
+        };
+        self.entries().into_iter().map(of_key).collect()
+    }
+
+    /// The most syncs that had begun and not ended at one time.
+    #[must_use]
+    pub fn most_at_once(&self) -> usize {
+        let mut entries: Vec<Entry> = self.entries().into_values().flatten().collect();
+        entries.sort_by_key(|entry| entry.at);
+        let mut open = BTreeSet::new();
+        let mut most = 0;
+        for entry in entries {
+            if entry.begins {
+                open.insert(entry.sync);
+            } else {
+                open.remove(&entry.sync);
+            }
+            most = most.max(open.len());
+        }
+        most
     }
 
     /// How many syncs began, and the longest time in which nothing of one key was written.

@@ -389,7 +389,10 @@ fn a_log_filter_that_would_silence_the_log_by_mistake_is_refused() -> Result<()>
     let folder = tempfile::tempdir()?;
     let (code, output) = run(&["config", "print", "--log", "debgu"], folder.path())?;
     assert_eq!(code, Some(2));
-    assert!(output.contains("\"debgu\" is not a log filter; write a level"), "{output}");
+    assert!(
+        output.contains("\"debgu\" is not a log filter; write a level"),
+        "{output}"
+    );
     let output = run_configuration(&format!("{HEAD}log: {{level: \"info,kube\"}}\n"), &[])?;
     assert!(
         output.starts_with("error: configuration host.yaml: log.level: \"kube\" is not a log filter"),

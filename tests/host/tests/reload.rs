@@ -160,8 +160,12 @@ async fn twenty_modules_come_change_and_go_at_once_and_share_one_watch() -> Resu
     })
     .await?;
     for number in 11..30 {
-        let workers =
-            |status: &ModuleStatus| status.serving.as_ref().is_some_and(|module| module.workers == 3);
+        let workers = |status: &ModuleStatus| {
+            status
+                .serving
+                .as_ref()
+                .is_some_and(|module| module.concurrency.in_each == 3)
+        };
         wait_for(&cluster, &format!("counter-{number}"), "three workers", workers).await?;
     }
     assert_eq!((cluster.host.modules().len(), config_maps(&cluster)), (20, 1));

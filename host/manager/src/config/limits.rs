@@ -9,6 +9,9 @@ use windlass_engine::limits::Limits;
 use super::checks::{Checked, ensure};
 use super::units::{Bytes, Span};
 
+/// More would not find as many cores, and each takes memory.
+const MAX_INSTANCES: u32 = 256;
+
 /// A key takes some 200 bytes of the host.
 const QUEUE_LENGTH: usize = 100_000;
 
@@ -26,7 +29,9 @@ pub struct LimitsEntry {
     pub cpu_budget: Span,
     /// Syncs in flight over all instances; null: as many as `workers` and `instances` allow.
     pub syncs_in_flight: Option<u32>,
-    /// Instances that share the module's keys, each key always going to the same one.
+    /// Instances that share the module's keys, each key always going to the same one; for
+    /// guests that compute much, or do one thing at a time. What is said per instance each of
+    /// them gets; they start and fail together.
     pub instances: u32,
     /// Most API calls per second; 0 is unlimited. A guest gets what its manifest asks for, up
     /// to this; if it asks for nothing it gets this, and if this is null 20, or as a stock
@@ -79,6 +84,11 @@ impl LimitsEntry {
         };
         at_least_one("instances", Some(self.instances))?;
         at_least_one("syncsInFlight", self.syncs_in_flight)?;
+        ensure(
+            self.instances <= MAX_INSTANCES,
+            || format!("{at}.instances"),
+            || format!("{} is too many; write at most {MAX_INSTANCES}", self.instances),
+        )?;
         for (key, span) in [
             ("cpuBudget", self.cpu_budget),
             ("startTimeout", self.start_timeout),

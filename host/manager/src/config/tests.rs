@@ -297,7 +297,7 @@ fn source() -> impl Strategy<Value = SourceEntry> {
 
 prop_compose! {
     fn limits()(
-        memory in any::<usize>(), milliseconds in 1_u64..u64::MAX, instances in 1_u32.., qps in any::<Option<u32>>(),
+        memory in any::<usize>(), milliseconds in 1_u64..u64::MAX, instances in 1_u32..=256, qps in any::<Option<u32>>(),
         cached in any::<Option<usize>>(), queue_length in any::<Option<usize>>()
     ) -> LimitsEntry {
         LimitsEntry {
@@ -409,4 +409,16 @@ fn a_log_level_is_a_level_or_pairs_of_targets_and_levels() {
             )
         );
     }
+}
+
+#[test]
+fn instances_are_between_one_and_a_few_hundred() {
+    assert_eq!(
+        refusal(&module("limits: {instances: 0}")),
+        "modules[0].limits.instances: must be at least 1"
+    );
+    assert_eq!(
+        refusal(&module("limits: {instances: 257}")),
+        "modules[0].limits.instances: 257 is too many; write at most 256"
+    );
 }

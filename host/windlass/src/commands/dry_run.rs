@@ -15,6 +15,7 @@ use windlass_cluster::discovery::DiscoveryCache;
 use windlass_core::key::Resource;
 use windlass_core::manifest::WatchTarget;
 use windlass_manager::access;
+use windlass_manager::lanes::Concurrency;
 use windlass_manager::module::Module;
 
 use crate::args::RunArgs;
@@ -116,7 +117,15 @@ fn describe(report: &Report, module: &Module) -> anyhow::Result<()> {
     if let Some(identity) = &module.impersonate {
         report.line("acts as", &identity.user)?;
     }
-    report.line("runs", &format!("{} syncs at once", module.workers))
+    let runs = match &module.concurrency {
+        Concurrency {
+            instances: 1, in_all, ..
+        } => format!("{in_all} syncs at once"),
+        Concurrency {
+            instances, in_all, ..
+        } => format!("{in_all} syncs at once in {instances} instances"),
+    };
+    report.line("runs", &runs)
 }
 
 /// The caches that modules share, by resource; none in particular for everything there is.
