@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use serde::Deserialize;
 use smol_str::SmolStr;
 use tokio::sync::Semaphore;
@@ -75,8 +75,21 @@ pub struct SentCall<'a> {
     pub budget_wait: Duration,
 }
 
+/// Follows one call. Dropped without an end, the call was given up. Must not block.
+pub trait CallTrace: Send {
+    /// What the API server is told of it, as a `traceparent` of W3C's Trace Context.
+    fn traceparent(&self) -> Option<String>;
+    /// It is sent now, after the module's own limits held it back for so long.
+    fn sent(&mut self, path_and_query: &str, throttled: Duration);
+    /// It has ended: with an HTTP status, or with an error, which has no status if there
+    /// was no answer or it was never sent.
+    fn ended(self: Box<Self>, end: Result<u16, &ApiError>);
+}
+
 /// Told of each call of a module, before its caller gets the answer. Must not block.
 pub trait CallObserver: Send + Sync {
+    /// A call is asked for. Whether it is followed.
+    fn trace(&self, sync: SyncId, request: &ApiRequest) -> Option<Box<dyn CallTrace>>;
     /// A call was sent and has ended.
     fn called(&self, call: SentCall<'_>);
     /// The version that the caches show of an object, 0 for none. Asked before a call
@@ -167,14 +180,29 @@ impl ModuleClient {
 impl ObjectWriter for ModuleClient {
     fn call(&self, sync: SyncId, request: ApiRequest) -> BoxFuture<'static, Result<Bytes, ApiError>> {
         let inner = Arc::clone(&self.inner);
-        async move { inner.call(sync, request).await }.boxed()
+        async move { inner.traced(sync, request).await }.boxed()
     }
 }
 
 impl Inner {
-    async fn call(&self, sync: SyncId, request: ApiRequest) -> Result<Bytes, ApiError> {
-        self.permits.check(&access(&request))?;
-        let http_request = self.build(&request).inspect_err(|refusal| {
+    async fn traced(&self, sync: SyncId, request: ApiRequest) -> Result<Bytes, ApiError> {
+        let observer = self.observer.as_deref();
+        let mut trace = observer.and_then(|observer| observer.trace(sync, &request));
+        let answer = self.call(sync, &request, trace.as_deref_mut()).await;
+        if let Some(trace) = trace {
+            trace.ended(answer.as_ref().map(|(code, _)| *code));
+        }
+        answer.map(|(_code, body)| body)
+    }
+
+    async fn call(
+        &self,
+        sync: SyncId,
+        request: &ApiRequest,
+        trace: Option<&mut dyn CallTrace>,
+    ) -> Result<(u16, Bytes), ApiError> {
+        self.permits.check(&access(request))?;
+        let mut http_request = self.build(request).inspect_err(|refusal| {
             self.permits.log_refusal(&refusal.message);
         })?;
         let asked = Instant::now();
@@ -194,25 +222,28 @@ impl Inner {
             _ => 0,
         };
         let sent = Instant::now();
+        if let Some(trace) = trace {
+            announce(trace, &mut http_request, sent - asked);
+        }
         let answer = self.client.exchange(http_request).await;
         let answer = answer.map_err(RequestError::into_api_error);
         if let Some(observer) = &self.observer {
             observer.called(SentCall {
                 sync,
-                request: &request,
+                request,
                 code: answer.as_ref().map_or_else(|error| error.code, |(code, _)| *code),
                 duration: sent.elapsed(),
                 throttled: sent - asked,
                 budget_wait,
             });
         }
-        let (_code, answer) = answer?;
+        let (code, answer) = answer?;
         if let Some(observer) = &self.observer {
-            if let Some(write) = write_of(&request, &answer, shown) {
+            if let Some(write) = write_of(request, &answer, shown) {
                 observer.wrote(sync, write);
             }
         }
-        Ok(answer)
+        Ok((code, answer))
     }
 
     fn build(&self, request: &ApiRequest) -> Result<http::Request<Bytes>, ApiError> {
@@ -231,6 +262,16 @@ impl Inner {
         builder
             .body(body)
             .map_err(|error| ApiError::local(ApiErrorKind::BadRequest, error.to_string()))
+    }
+}
+
+/// Tells the follower of a call that it is sent, and the server who follows it.
+fn announce(trace: &mut dyn CallTrace, request: &mut http::Request<Bytes>, throttled: Duration) {
+    let path = request.uri().path_and_query();
+    trace.sent(path.map_or("/", http::uri::PathAndQuery::as_str), throttled);
+    let traceparent = trace.traceparent().map(HeaderValue::try_from);
+    if let Some(Ok(traceparent)) = traceparent {
+        request.headers_mut().insert(TRACEPARENT, traceparent);
     }
 }
 
@@ -262,6 +303,7 @@ fn named_by(field_selector: &str) -> &str {
 }
 
 const JSON: &str = "application/json";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 struct HttpParts {
     method: Method,

@@ -191,6 +191,12 @@ impl<K: Clone + Eq + Hash> Workqueue<K> {
         }
     }
 
+    /// How long a key in processing was ready before it was taken; zero for any other.
+    #[must_use]
+    pub fn waited(&self, key: &K) -> Duration {
+        self.lock().waited(key)
+    }
+
     /// Ends the processing of a key. If it was added meanwhile it is ready again at once.
     pub fn done(&self, key: &K) {
         let (wake, drained) = {

@@ -21,7 +21,7 @@ use crate::usage::{Import, Share, Usage};
 
 /// The host's half of one instance.
 pub(crate) struct HostState {
-    /// Name of the controller, for the log.
+    /// The module's name, for the log.
     pub(crate) controller: SmolStr,
     /// The module's configuration, JSON.
     pub(crate) config: Bytes,
@@ -44,26 +44,32 @@ pub(crate) struct HostState {
 
 impl HostState {
     /// State of a live instance.
-    pub(crate) fn new(manifest: &Manifest, services: Services, limits: Limits, usage: Arc<Usage>) -> Self {
+    pub(crate) fn new(
+        module: SmolStr,
+        manifest: &Manifest,
+        services: Services,
+        limits: Limits,
+        usage: Arc<Usage>,
+    ) -> Self {
         let config = services.config.clone();
         let ambient = Arc::clone(&services.ambient);
         Self {
             ambient,
             services: Some(services),
             secret_watches: manifest.watches.iter().map(shows_secrets).collect(),
-            ..Self::without_services(manifest.name.clone(), config, limits, usage)
+            ..Self::without_services(module, config, limits, usage)
         }
     }
 
     /// State of an instance that only describes itself.
     pub(crate) fn without_services(
-        controller: SmolStr,
+        module: SmolStr,
         config: Bytes,
         limits: Limits,
         usage: Arc<Usage>,
     ) -> Self {
         Self {
-            controller,
+            controller: module,
             config,
             ambient: Arc::new(SystemAmbient),
             meter: Arc::new(CpuMeter::new(limits.cpu_budget, Arc::clone(&usage))),

@@ -106,6 +106,8 @@ pub struct LoadedGuest {
     pub size_bytes: usize,
     /// Whether its compiled code was found in the cache.
     pub compiled_from_cache: bool,
+    /// The module that it was loaded for, as the log names it.
+    name: SmolStr,
     engine: Engine,
     compiled: Compiled,
 }
@@ -146,10 +148,12 @@ impl Engine {
             observer: checked.compiled.indices.has_observer(),
             mapper: checked.compiled.indices.has_mapper(),
         };
-        let state = HostState::without_services(SmolStr::new(name), config, limits.clone(), Arc::default());
+        let name = SmolStr::new(name);
+        let state = HostState::without_services(name.clone(), config, limits.clone(), Arc::default());
         let described = boot(self, &checked.compiled, state).await?;
         let manifest = from_guest(described.manifest, exports)?;
         Ok(LoadedGuest {
+            name,
             manifest: Arc::new(manifest),
             exports,
             imports: checked.imports,
@@ -257,7 +261,7 @@ impl LoadedGuest {
         limits: Limits,
         usage: Arc<Usage>,
     ) -> Result<(Instance, Driver), GuestFailure> {
-        let state = HostState::new(&self.manifest, services, limits, usage);
+        let state = HostState::new(self.name.clone(), &self.manifest, services, limits, usage);
         let booted = boot(&self.engine, &self.compiled, state).await?;
         let manifest = from_guest(booted.manifest, self.exports);
         if manifest.as_ref().ok() != Some(&*self.manifest) {

@@ -52,7 +52,7 @@ pub struct HostConfiguration {
     #[serde(default = "status_address")]
     #[schemars(with = "Option<String>")]
     pub status_address: Option<SocketAddr>,
-    /// Where telemetry is sent; null: nowhere.
+    /// Where traces and metrics are sent; null: nowhere. Read once, when the host starts.
     #[serde(default)]
     pub otlp: Option<OtlpEntry>,
     /// What goes to standard error.

@@ -20,6 +20,7 @@ use windlass_core::seams::{QueueItem, QueueSink, SyncId};
 use windlass_core::workqueue::Workqueue;
 use windlass_engine::usage::Usage;
 use windlass_telemetry::api_calls::ApiCallRecorder;
+use windlass_telemetry::otlp::{Parent, SyncSpan};
 use windlass_telemetry::status::SyncResult;
 use windlass_telemetry::sync_recorder::{SyncEnd, SyncRecorder};
 
@@ -32,9 +33,11 @@ const COMPLAINT_PERIOD: Duration = Duration::from_secs(60);
 /// Names one run of one instance within its controller.
 pub type RunId = u64;
 
-struct InFlight {
-    key: ObjectKey,
+pub(crate) struct InFlight {
+    pub(crate) key: ObjectKey,
     run: RunId,
+    /// Nothing before the guest is called, nor if the sync is not traced.
+    pub(crate) span: SyncSpan,
 }
 
 /// What the runs of a module share with the guest's imports and the API client.
@@ -101,12 +104,28 @@ impl Controller {
 
     pub(crate) fn begin(&self, run: RunId, key: ObjectKey) -> SyncId {
         let sync = self.next_sync.fetch_add(1, Ordering::Relaxed);
-        self.in_flight.lock().insert(sync, InFlight { key, run });
+        let span = SyncSpan::default();
+        self.in_flight.lock().insert(sync, InFlight { key, run, span });
         sync
     }
 
-    pub(crate) fn end(&self, sync: SyncId) -> Option<ObjectKey> {
-        let ended = self.in_flight.lock().remove(&sync).map(|sync| sync.key);
+    /// The guest is called for a sync that is traced.
+    pub(crate) fn follow(&self, sync: SyncId, span: SyncSpan) {
+        if let Some(in_flight) = self.in_flight.lock().get_mut(&sync) {
+            in_flight.span = span;
+        }
+    }
+
+    /// What the API calls of a sync hang under.
+    pub(crate) fn span_of(&self, sync: SyncId) -> Parent {
+        match self.in_flight.lock().get(&sync) {
+            Some(sync) => sync.span.context().map_or(Parent::Untraced, Parent::Span),
+            None => Parent::None,
+        }
+    }
+
+    pub(crate) fn end(&self, sync: SyncId) -> Option<InFlight> {
+        let ended = self.in_flight.lock().remove(&sync);
         self.sync_ended.notify_waiters();
         ended
     }
@@ -157,6 +176,7 @@ impl Controller {
     /// Holds the keys in flight of a run responsible for its end. To be called before
     /// [`Controller::requeue_in_flight`].
     pub fn blame(&self, run: RunId, failure: &GuestFailure) {
+        self.end_spans(run, failure);
         if !is_deed_of_a_sync(failure) {
             return;
         }
@@ -182,6 +202,16 @@ impl Controller {
                 "this key ended the guest again and again; it is set aside"
             );
         }
+    }
+
+    fn end_spans(&self, run: RunId, failure: &GuestFailure) {
+        let spans: Vec<SyncSpan> = {
+            let mut in_flight = self.in_flight.lock();
+            let of_run = in_flight.values_mut().filter(|sync| sync.run == run);
+            of_run.map(|sync| std::mem::take(&mut sync.span)).collect()
+        };
+        let traced = spans.into_iter().filter(|span| span.context().is_some());
+        traced.for_each(|span| span.fail(failure.label(), &failure.to_string()));
     }
 
     /// Counts an instance that ended by itself, by [`GuestFailure::label`].

@@ -26,6 +26,7 @@ use windlass_cluster::registry::InformerRegistry;
 use windlass_core::api_error::ApiError;
 use windlass_core::seams::Discovery;
 use windlass_core::workqueue::Workqueue;
+use windlass_telemetry::otlp::Tracer;
 
 use crate::calls::CallTap;
 use crate::config::ModuleEntry;
@@ -136,6 +137,7 @@ pub(crate) struct Surroundings {
     pub(crate) tap: Option<Arc<dyn CallTap>>,
     pub(crate) recorder: Option<Arc<Recorder>>,
     pub(crate) shadows: Shadows,
+    pub(crate) tracer: Tracer,
 }
 
 /// How a host runs its modules.
@@ -150,6 +152,8 @@ pub struct HostOptions {
     pub replicas: Option<Replicas>,
     /// Records instances.
     pub recorder: Option<Arc<Recorder>>,
+    /// Makes spans of syncs and API calls.
+    pub tracer: Tracer,
 }
 
 /// A running host. Dropping it aborts everything; [`Host::stop`] ends it in order.
@@ -200,6 +204,7 @@ impl Host {
                 tap: options.tap,
                 recorder: options.recorder,
                 shadows: Shadows::default(),
+                tracer: options.tracer,
             },
             workshop: options.workshop,
             grace: Grace::new(options.grace),

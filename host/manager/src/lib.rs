@@ -13,7 +13,7 @@
 //!   syncs it runs at once when the guest has several instances;
 //! - [`controller`] is what outlives the instances, [`suspects`] the keys that end them;
 //! - [`calls`] sees a module's API calls to their end;
-//! - [`status`] shows them;
+//! - `traces` follows syncs and API calls for a collector, [`status`] shows the modules;
 //! - [`record`] records guests, replays them, and runs versions in the shadow of others;
 //! - [`host`] starts, changes and stops all of them, in order.
 
@@ -39,4 +39,5 @@ pub mod sources;
 pub mod status;
 pub mod supervisor;
 pub mod suspects;
+mod traces;
 mod version;

@@ -195,11 +195,15 @@ impl Loader {
     /// Passes a component on, unless it is the one that was passed on last.
     async fn take(&mut self, entry: &Arc<ModuleEntry>, artifact: Artifact) {
         let stamp = artifact.stamp;
+        // Without one, it is fetched to know it, not because it may have changed.
+        let knew = self.loaded.as_ref().is_some_and(|loaded| loaded.stamp.is_some());
         let digest = match self.workshop.build(entry, artifact).await {
             Ok(module) => {
                 let digest = module.guest.digest.clone();
                 if self.digest() != Some(&digest) {
                     tell(&self.commands, Command::Run(Arc::new(module)));
+                } else if knew {
+                    tell(&self.commands, Command::Unchanged);
                 }
                 Some(digest)
             }

@@ -30,10 +30,11 @@ use windlass_core::key::ObjectKey;
 use windlass_core::manifest::{EnqueueRule, EventKinds, Manifest, WatchId, WatchSpec};
 use windlass_core::outcome::{GuestFailure, Outcome, SyncError};
 use windlass_core::seams::{Delta, DeltaBatch, DeltaKind, Guest, ObjectReader, SyncId};
+use windlass_telemetry::otlp::{ModuleTracer, SyncStart};
 use windlass_telemetry::status::SyncResult;
 use windlass_telemetry::sync_recorder::SyncEnd;
 
-use crate::controller::{Controller, RunId};
+use crate::controller::{Controller, InFlight, RunId};
 use crate::grace::Grace;
 use crate::lanes::{Concurrency, Lanes};
 use crate::mandate::Authority;
@@ -112,6 +113,8 @@ pub struct Engagement<'a> {
     pub concurrency: Concurrency,
     /// Limits in time.
     pub timing: Timing,
+    /// Makes spans of its syncs, if somebody wants them.
+    pub tracer: Option<&'a ModuleTracer>,
 }
 
 impl Engagement<'_> {
@@ -158,6 +161,7 @@ impl Engagement<'_> {
 struct Due {
     sync: SyncId,
     key: ObjectKey,
+    taken: Instant,
     /// Whether it has to run alone.
     alone: bool,
 }
@@ -357,9 +361,14 @@ impl<'a> Run<'a> {
             }
         };
         let sync = controller.begin(self.job.id, key.clone());
-        let caches = self.job.caches;
-        let due = Due { sync, key, alone };
-        match controller.gate.check(&due.key, &*caches.progress, Instant::now()) {
+        let (caches, taken) = (self.job.caches, Instant::now());
+        let due = Due {
+            sync,
+            key,
+            taken,
+            alone,
+        };
+        match controller.gate.check(&due.key, &*caches.progress, taken) {
             Verdict::Open => self.call(due),
             Verdict::Expired { missing } => {
                 controller.report_expired(&due.key, &missing);
@@ -411,10 +420,21 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn sync(&mut self, lane: usize, Due { sync, key, .. }: Due) {
+    fn sync(&mut self, lane: usize, due: Due) {
+        let Due { sync, key, taken, .. } = due;
+        let controller = self.job.controller;
         let since = Instant::now();
+        if let Some(tracer) = self.job.tracer {
+            let start = SyncStart {
+                id: sync,
+                key: &key,
+                queued: controller.queue.waited(&key),
+                held: since - taken,
+            };
+            controller.follow(sync, tracer.sync(start));
+        }
         let syncing = self.job.guest.sync(sync, key);
-        let running = self.job.controller.run_sync();
+        let running = controller.run_sync();
         self.syncs.push(Box::pin(async move {
             let _running = running;
             Ended {
@@ -442,11 +462,11 @@ impl<'a> Run<'a> {
         // A failed instance leaves its keys in flight for `requeue_in_flight`.
         let result = ended.result?;
         let controller = self.job.controller;
-        let Some(key) = controller.end(ended.sync) else {
+        let Some(InFlight { key, span, .. }) = controller.end(ended.sync) else {
             return Ok(());
         };
         controller.clear_suspicion(&key);
-        controller.syncs.record(SyncEnd {
+        let end = SyncEnd {
             id: ended.sync,
             key: &key,
             duration: ended.since.elapsed(),
@@ -460,7 +480,9 @@ impl<'a> Run<'a> {
                 Ok(_) => None,
                 Err(SyncError::Retry(message) | SyncError::Terminal(message)) => Some(message),
             },
-        });
+        };
+        span.end(end.result, end.error);
+        controller.syncs.record(end);
         let queue = &controller.queue;
         match result {
             Ok(Outcome::Done) => queue.forget(&key),

@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use windlass_cluster::informer::InformerStatus;
 use windlass_cluster::registry::InformerRegistry;
 use windlass_core::key::Resource;
+use windlass_telemetry::otlp::Tracer;
 use windlass_telemetry::status::{
     CacheStatus, Check, CheckScope, GuestIdentity, HostStatus, ModulePhase, ModuleState as ShownState,
     ModuleStatus as ShownModule, PoisonKey, QueueStatus, ReloadAttempt, ReloadResult, ReloadStatus,
@@ -32,6 +33,7 @@ pub struct HostView {
     informers: InformerRegistry,
     replicas: Option<Replicas>,
     roster: Roster,
+    tracer: Tracer,
 }
 
 impl HostView {
@@ -47,7 +49,14 @@ impl HostView {
             informers: platform.informers.clone(),
             replicas,
             roster,
+            tracer: Tracer::off(),
         }
+    }
+
+    /// Shows how the sending of spans goes, too.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 }
 
@@ -69,6 +78,7 @@ impl StatusSource for HostView {
             modules: modules.iter().map(module).collect(),
             caches,
             leases: modules.iter().filter_map(lease).collect(),
+            tracing: self.tracer.status(),
             ..HostStatus::default()
         }
     }
@@ -169,11 +179,7 @@ fn guest(module: &Module) -> GuestIdentity {
 
 fn reload(status: &ModuleStatus) -> ReloadStatus {
     let last = status.reload.as_ref().map(|reload| ReloadAttempt {
-        result: if reload.rejected.is_some() {
-            ReloadResult::Refused
-        } else {
-            ReloadResult::Swapped
-        },
+        result: reload.result,
         at: timestamp(reload.at),
         digest: reload
             .digest
@@ -185,6 +191,8 @@ fn reload(status: &ModuleStatus) -> ReloadStatus {
     let totals = [
         (ReloadResult::Swapped, status.reloads_applied),
         (ReloadResult::Refused, status.reloads_rejected),
+        (ReloadResult::NotStarted, status.reloads_not_started),
+        (ReloadResult::Unchanged, status.reloads_unchanged),
     ];
     ReloadStatus {
         generation: status.reloads_applied,

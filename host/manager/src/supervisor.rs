@@ -25,6 +25,7 @@ use windlass_core::outcome::GuestFailure;
 use windlass_core::permission::{Grants, PermissionRule};
 use windlass_core::rate_limiter::{Backoff, BackoffConfig};
 use windlass_core::shard::Share;
+use windlass_telemetry::status::ReloadResult;
 
 use crate::controller::Controller;
 use crate::grace::Grace;
@@ -84,6 +85,8 @@ impl ModuleState {
 /// How the latest attempt to change a module ended.
 #[derive(Clone, Debug)]
 pub struct Reload {
+    /// In a word.
+    pub result: ReloadResult,
     /// Nothing: it took over. Otherwise why it did not.
     pub rejected: Option<String>,
     /// The component's digest, if it got that far.
@@ -105,8 +108,12 @@ pub struct ModuleStatus {
     pub reload: Option<Reload>,
     /// Changes that took over.
     pub reloads_applied: u64,
-    /// Changes that were rejected.
+    /// Changes that were rejected before anything of them ran.
     pub reloads_rejected: u64,
+    /// Changes whose instance failed before it could serve.
+    pub reloads_not_started: u64,
+    /// Components that were fetched again and were the same.
+    pub reloads_unchanged: u64,
 }
 
 /// What a supervisor is told.
@@ -116,6 +123,8 @@ pub(crate) enum Command {
     Run(Arc<Module>),
     /// A version was asked for that cannot run.
     Reject { digest: Option<String>, reason: String },
+    /// What was asked for is what it was told to run last.
+    Unchanged,
     /// What the configuration grants from this moment on.
     Restrict(Granted),
     /// Run nothing.
@@ -200,6 +209,8 @@ impl Supervisor {
             reload: None,
             reloads_applied: 0,
             reloads_rejected: 0,
+            reloads_not_started: 0,
+            reloads_unchanged: 0,
         });
         Self {
             controller,
@@ -293,7 +304,8 @@ impl Supervisor {
                     self.review().await;
                 }
             }
-            Command::Reject { digest, reason } => self.reject(digest, reason),
+            Command::Reject { digest, reason } => self.reject(ReloadResult::Refused, digest, reason),
+            Command::Unchanged => self.status.send_modify(|status| status.reloads_unchanged += 1),
             Command::Restrict(granted) => self.restrict(granted),
             Command::Restart => {
                 if let Some(slot) = &self.serving {
@@ -327,7 +339,7 @@ impl Supervisor {
         let granted = self.granted.as_ref().map(|granted| granted.to(&module));
         let version = match Version::new(module, controller, &self.surroundings, authority) {
             Ok(version) => Arc::new(version),
-            Err(error) => return self.reject(None, error.to_string()),
+            Err(error) => return self.reject(ReloadResult::Refused, None, error.to_string()),
         };
         if let Some(granted) = granted {
             // It may have been loaded under a configuration that granted more.
@@ -394,6 +406,7 @@ impl Supervisor {
             if changed {
                 status.reloads_applied += 1;
                 status.reload = Some(Reload {
+                    result: ReloadResult::Swapped,
                     rejected: None,
                     digest: Some(module.guest.digest.clone()),
                     at: SystemTime::now(),
@@ -417,7 +430,8 @@ impl Supervisor {
             .as_ref()
             .is_some_and(|good| Arc::ptr_eq(good, module));
         if is_new {
-            self.reject(Some(module.guest.digest.clone()), failure.to_string());
+            let digest = module.guest.digest.clone();
+            self.reject(ReloadResult::NotStarted, Some(digest), failure.to_string());
         }
         if self.serving.is_none() {
             self.subscription = ended.subscription.or(self.subscription.take());
@@ -478,15 +492,19 @@ impl Supervisor {
         }
     }
 
-    fn reject(&mut self, digest: Option<String>, reason: String) {
+    fn reject(&mut self, result: ReloadResult, digest: Option<String>, reason: String) {
         let keeps = self.serving.is_some() || self.last_good.is_some();
         tracing::error!(
             controller = %self.controller.name, reason, digest,
             "{}", if keeps { "change rejected, the last good version goes on" } else { "module cannot run" }
         );
         self.status.send_modify(|status| {
-            status.reloads_rejected += 1;
+            match result {
+                ReloadResult::NotStarted => status.reloads_not_started += 1,
+                _ => status.reloads_rejected += 1,
+            }
             status.reload = Some(Reload {
+                result,
                 rejected: Some(reason.clone()),
                 digest,
                 at: SystemTime::now(),

@@ -13,16 +13,17 @@ use tokio_util::sync::CancellationToken;
 use windlass_cluster::footprint::Footprint;
 use windlass_cluster::lister::Lister;
 use windlass_cluster::module_client::{
-    CallObserver, ModuleClient, ModuleClientConfig, ModuleClientError, SentCall,
+    CallObserver, CallTrace, ModuleClient, ModuleClientConfig, ModuleClientError, SentCall,
 };
 use windlass_cluster::subscription::Subscription;
 use windlass_core::gate::{CacheProgress, Presence, Write};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::outcome::GuestFailure;
 use windlass_core::permission::{Grants, PermissionRule};
-use windlass_core::seams::{DeltaBatch, EventSink, Guest, Services, SyncId};
+use windlass_core::seams::{ApiRequest, DeltaBatch, EventSink, Guest, Services, SyncId};
 use windlass_engine::ambient::SystemAmbient;
 use windlass_telemetry::api_calls::ApiCall;
+use windlass_telemetry::otlp::ModuleTracer;
 
 use crate::calls::Calls;
 use crate::controller::Controller;
@@ -37,6 +38,7 @@ use crate::record::log::Log;
 use crate::record::recorder::Session;
 use crate::record::{self, shadow};
 use crate::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
+use crate::traces;
 
 /// A module with everything its instances need.
 pub(crate) struct Version {
@@ -67,6 +69,7 @@ impl Version {
         let writes = Arc::new(Writes {
             controller: Arc::clone(&controller),
             lister: ArcSwapOption::empty(),
+            tracer: traces::of(&surroundings.tracer, &module, &surroundings.client.address()),
         });
         let config = ModuleClientConfig {
             module: module.name.clone(),
@@ -301,6 +304,7 @@ impl Version {
                 start_timeout: self.module.start_timeout(),
                 grace: grace.clone(),
             },
+            tracer: self.writes.tracer.as_ref(),
         };
         tokio::select! {
             biased;
@@ -335,14 +339,19 @@ impl DeltaSource for Subscription {
     }
 }
 
-/// Joins a module's writes to the syncs that made them, and counts its calls.
+/// Joins a module's calls to the syncs that made them, and counts them.
 struct Writes {
     controller: Arc<Controller>,
     /// Of the latest instance.
     lister: ArcSwapOption<Lister>,
+    tracer: Option<ModuleTracer>,
 }
 
 impl CallObserver for Writes {
+    fn trace(&self, sync: SyncId, request: &ApiRequest) -> Option<Box<dyn CallTrace>> {
+        traces::call(self.tracer.as_ref()?, &self.controller, sync, request)
+    }
+
     fn called(&self, call: SentCall<'_>) {
         self.controller.calls.record(ApiCall {
             verb: call.request.verb.name(),

@@ -237,6 +237,7 @@ impl Rig {
                     authority: &Authority::default(),
                     concurrency,
                     timing,
+                    tracer: None,
                 };
                 job.run(&mut source, || {}, &orders).await
             }

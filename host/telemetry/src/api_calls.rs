@@ -169,14 +169,15 @@ impl Kind {
                 0 => NO_ANSWER.to_owned(),
                 code => code.to_string(),
             },
-            method: METHODS
-                .get(method_index(self.verb))
-                .copied()
-                .unwrap_or_default()
-                .to_owned(),
+            method: http_method(self.verb).to_owned(),
             count,
         }
     }
+}
+
+/// The HTTP method of a verb as RBAC knows it.
+pub(crate) fn http_method(verb: &str) -> &'static str {
+    METHODS.get(method_index(verb)).copied().unwrap_or_default()
 }
 
 fn method_index(verb: &str) -> usize {

@@ -18,9 +18,14 @@ pub use exposition::Format;
 use crate::status::HostStatus;
 use exposition::Exposition;
 
-/// All metrics of a host.
+/// All metrics of a host, as text.
 #[must_use]
 pub fn render(status: &HostStatus, format: Format) -> String {
+    gather(status).render(format)
+}
+
+/// All metrics of a host.
+pub(crate) fn gather(status: &HostStatus) -> Exposition {
     let mut exposition = Exposition::default();
     host::add(&mut exposition, status);
     process::add(&mut exposition, status);
@@ -28,7 +33,7 @@ pub fn render(status: &HostStatus, format: Format) -> String {
     for module in &status.modules {
         module::add(&mut exposition, module, api_server);
     }
-    exposition.render(format)
+    exposition
 }
 
 /// `host:port` of a URL, which is what client-go calls the host.

@@ -1,219 +1,162 @@
-//! Traces by OTLP: a span per sync with its API calls inside, in batches to a collector.
+//! What is sent to a collector by OTLP: a span per sync with its API calls inside, and
+//! the metrics of `/metrics`.
 //!
 //! OTLP over HTTP with JSON bodies, which is part of the protocol and taken by every
 //! collector; written out here because the usual crates would bring some sixty others.
 //!
 //! Promises: making and ending a span never waits; the queue is bounded, and spans that
-//! find no room are counted and lost. Without an endpoint nothing is recorded at all.
-//! Deliberately not here: sampling and TLS, which the collector or its agent does.
+//! find no room are counted and lost. Without a collector nothing is recorded at all.
+//! Deliberately not here: TLS, which the collector or its agent does, and the choice of
+//! spans by how they ended, which a collector can make that has seen the whole trace.
 
+mod delivery;
 mod encode;
 mod export;
+mod metrics;
+mod outbox;
 mod span;
+mod tracer;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-pub use export::{Exporter, OtlpError};
-pub use span::{ApiSpan, SpanEnd, SyncSpan};
+pub use export::Exporter;
+pub use span::{ApiSpan, SpanContext, SyncSpan};
+pub use tracer::{ModuleTracer, Parent, SyncStart, TracedModule, Tracer};
 
-use crate::http_client::Endpoint;
-use export::Outbox;
+use crate::http_client::{Endpoint, RequestError};
 
-/// Spans that wait to be sent.
-const QUEUE: usize = 4096;
-/// Spans in one request.
-const BATCH: usize = 512;
-
-/// Where spans go, and as what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where telemetry goes, and as what.
+#[derive(Clone, Debug, PartialEq)]
 pub struct OtlpConfig {
-    /// URL that batches are posted to, such as `http://127.0.0.1:4318/v1/traces`.
+    /// The collector's URL, such as `http://127.0.0.1:4318`, to which `/v1/traces` and
+    /// `/v1/metrics` are added.
     pub endpoint: String,
     /// Headers of each request, such as a tenant's name.
     pub headers: Vec<(String, String)>,
-    /// What the spans are of: `service.name` and more.
+    /// What sends: `service.name` and more.
     pub resource: Vec<(String, String)>,
     /// How long a span waits for others at most.
     pub period: Duration,
+    /// How often metrics are sent; `None`: never.
+    pub metrics_interval: Option<Duration>,
     /// How long one request may take.
     pub timeout: Duration,
+    /// The share of traces that are recorded, from 0 to 1.
+    pub sample_ratio: f64,
+}
+
+/// Why nothing can be sent at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OtlpError {
+    /// The endpoint is no URL that can be asked.
+    #[error(transparent)]
+    Endpoint(#[from] RequestError),
+    /// A header cannot be sent.
+    #[error("{name:?} with its value is no HTTP header")]
+    Header {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl OtlpConfig {
-    /// The configuration for a collector's base URL, to which `/v1/traces` is added.
-    /// `identity` and `version` are those of this process.
+    /// The configuration for a collector. `identity` and `version` are those of this process.
     #[must_use]
-    pub fn new(base: &str, identity: &str, version: &str) -> Self {
+    pub fn new(endpoint: &str, identity: &str, version: &str) -> Self {
         let resource = [
             ("service.name", "windlass"),
             ("service.version", version),
             ("service.instance.id", identity),
         ];
         Self {
-            endpoint: format!("{}/v1/traces", base.trim_end_matches('/')),
+            endpoint: endpoint.to_owned(),
             headers: Vec::new(),
             resource: resource
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
             period: Duration::from_secs(5),
+            metrics_interval: None,
             timeout: Duration::from_secs(10),
+            sample_ratio: 1.0,
         }
     }
 
-    /// What OpenTelemetry's environment variables say; `None` if they name no endpoint.
-    /// `variable` looks one up. Known are `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_HEADERS` and
-    /// `…_TIMEOUT`, each also as `OTEL_EXPORTER_OTLP_TRACES_…`, `OTEL_SERVICE_NAME`,
-    /// `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_SCHEDULE_DELAY` and `OTEL_SDK_DISABLED`.
-    #[must_use]
-    pub fn from_environment(
-        variable: impl Fn(&str) -> Option<String>,
-        identity: &str,
-        version: &str,
-    ) -> Option<Self> {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let specific = |name: &str| {
-            set(&format!("OTEL_EXPORTER_OTLP_TRACES_{name}"))
-                .or_else(|| set(&format!("OTEL_EXPORTER_OTLP_{name}")))
-        };
-        if set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            return None;
-        }
-        let base = set("OTEL_EXPORTER_OTLP_ENDPOINT");
-        let mut config = Self::new(base.as_deref().unwrap_or_default(), identity, version);
-        match (set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), base) {
-            // This one is taken as it is.
-            (Some(endpoint), _) => config.endpoint = endpoint,
-            (None, Some(_)) => {}
-            (None, None) => return None,
-        }
-        config.headers = specific("HEADERS").as_deref().map(pairs).unwrap_or_default();
-        let milliseconds = |value: String| value.parse().ok().map(Duration::from_millis);
-        config.timeout = specific("TIMEOUT")
-            .and_then(milliseconds)
-            .unwrap_or(config.timeout);
-        config.period = set("OTEL_BSP_SCHEDULE_DELAY")
-            .and_then(milliseconds)
-            .unwrap_or(config.period);
-        for (key, value) in set("OTEL_RESOURCE_ATTRIBUTES")
-            .as_deref()
-            .map(pairs)
-            .unwrap_or_default()
-        {
-            config.set_resource(key, value);
-        }
-        if let Some(name) = set("OTEL_SERVICE_NAME") {
-            config.set_resource("service.name".to_owned(), name);
-        }
-        Some(config)
+    /// Says what sends, in place of what was said under this key before.
+    pub fn set_resource(&mut self, key: &str, value: &str) {
+        self.resource.retain(|(present, _)| present != key);
+        self.resource.push((key.to_owned(), value.to_owned()));
     }
 
-    fn set_resource(&mut self, key: String, value: String) {
-        self.resource.retain(|(present, _)| *present != key);
-        self.resource.push((key, value));
+    fn resource(&self, key: &str) -> &str {
+        let found = self.resource.iter().find(|(present, _)| present == key);
+        found.map_or("", |(_, value)| value)
     }
 }
 
-/// `key=value` pairs, separated by commas, values percent-encoded.
-fn pairs(text: &str) -> Vec<(String, String)> {
-    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-    pairs
-        .map(|(key, value)| {
-            let value = percent_encoding::percent_decode_str(value.trim());
-            (key.trim().to_owned(), value.decode_utf8_lossy().into_owned())
-        })
-        .filter(|(key, _)| !key.is_empty())
-        .collect()
+/// Whether a collector can be asked at this URL.
+///
+/// # Errors
+/// When it cannot, with the reason.
+pub fn check_endpoint(url: &str) -> Result<(), OtlpError> {
+    signal(url, "traces").map(drop)
 }
 
-/// Makes spans. Cheap to clone; one that is off costs nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Tracer(Option<Arc<Outbox>>);
+/// Whether this can be a header of each request.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_header(name: &str, value: &str) -> Result<(), OtlpError> {
+    delivery::header(name, value).map(drop)
+}
 
-impl Tracer {
-    /// One that records nothing.
-    #[must_use]
-    pub fn off() -> Self {
-        Self(None)
+/// Where one kind of telemetry goes.
+fn signal(url: &str, name: &str) -> Result<Endpoint, OtlpError> {
+    let wrong = || RequestError::Url { url: url.to_owned() };
+    // A path cannot be added to a query, and nobody means port 80 of a host called `http`.
+    if url.contains(['?', '#']) || !url.contains("://") {
+        return Err(wrong().into());
     }
-
-    /// Starts sending to a collector, which need not be there yet. Must be called within
-    /// a Tokio runtime.
-    ///
-    /// # Errors
-    /// When the endpoint is no URL that can be asked.
-    pub fn start(config: OtlpConfig) -> Result<(Self, Exporter), OtlpError> {
-        let endpoint = Endpoint::parse(&config.endpoint)?;
-        let (outbox, spans) = Outbox::new(QUEUE);
-        let outbox = Arc::new(outbox);
-        let exporter = Exporter::spawn(endpoint, config, Arc::clone(&outbox), spans)?;
-        Ok((Self(Some(outbox)), exporter))
-    }
-
-    /// Begins the span of a sync. It ends, and is sent, when [`SyncSpan::end`] is called
-    /// or it is dropped.
-    #[must_use]
-    pub fn sync_span(&self, module: &str, key: &str, sync_id: u64) -> SyncSpan {
-        SyncSpan::begin(self.0.clone(), module, key, sync_id)
-    }
+    let full = format!("{}/v1/{name}", url.trim_end_matches('/'));
+    Endpoint::parse(&full).map_err(|_| wrong().into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn config(variables: &[(&str, &str)]) -> Option<OtlpConfig> {
-        let variable = |name: &str| {
-            let found = variables.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        OtlpConfig::from_environment(variable, "windlass-0", "0.1.0")
+    #[test]
+    fn each_kind_of_telemetry_has_a_path_of_its_own_below_the_collectors() {
+        let at = |url| signal(url, "traces").map(|endpoint| endpoint.to_string()).ok();
+        assert_eq!(at("http://c:4318").as_deref(), Some("http://c:4318/v1/traces"));
+        assert_eq!(at("http://c:4318/").as_deref(), Some("http://c:4318/v1/traces"));
+        assert_eq!(at("http://c/otlp/").as_deref(), Some("http://c/otlp/v1/traces"));
     }
 
     #[test]
-    fn the_standard_variables_are_understood() {
-        let config = config(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=team%20a, empty"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
-            (
-                "OTEL_RESOURCE_ATTRIBUTES",
-                "deployment.environment=test,service.name=other",
-            ),
-            ("OTEL_SERVICE_NAME", "mine"),
-        ])
-        .expect("an endpoint is named");
-        assert_eq!(config.endpoint, "http://collector:4318/v1/traces");
-        assert_eq!(config.headers, [("x-tenant".to_owned(), "team a".to_owned())]);
-        assert_eq!(config.timeout, Duration::from_millis(2500));
-        let named = config.resource.iter().filter(|(key, _)| key == "service.name");
-        assert_eq!(
-            named.map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
-            ["mine"]
-        );
+    fn what_cannot_be_asked_is_refused_as_it_was_written() {
+        for wrong in [
+            "https://c:4318",
+            "c:4318",
+            "http://",
+            "http://c?tenant=a",
+            "grpc://c:4317",
+            "",
+        ] {
+            let error = check_endpoint(wrong).expect_err(wrong).to_string();
+            assert!(
+                error.starts_with(&format!("{wrong:?} is not an http:// URL")),
+                "{error}"
+            );
+        }
+        let error = check_header("no header", "x").expect_err("a space").to_string();
+        assert_eq!(error, "\"no header\" with its value is no HTTP header");
     }
 
     #[test]
-    fn an_endpoint_for_traces_is_taken_as_it_is() {
-        let config = config(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318"),
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://b:4318/custom"),
-        ]);
-        assert_eq!(
-            config.map(|config| config.endpoint).as_deref(),
-            Some("http://b:4318/custom")
-        );
-    }
-
-    #[test]
-    fn without_an_endpoint_or_when_disabled_there_are_no_traces() {
-        assert_eq!(config(&[("OTEL_SERVICE_NAME", "mine")]), None);
-        assert_eq!(
-            config(&[
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a:4318"),
-                ("OTEL_SDK_DISABLED", "TRUE")
-            ]),
-            None
-        );
+    fn what_is_said_of_the_sender_last_counts() {
+        let mut config = OtlpConfig::new("http://c:4318", "windlass-0", "0.1.0");
+        config.set_resource("service.name", "mine");
+        assert_eq!(config.resource("service.name"), "mine");
+        assert_eq!(config.resource.len(), 3);
     }
 }

@@ -30,6 +30,7 @@ use crate::logging::Logging;
 use crate::settings::Settings;
 use crate::signals::Hangups;
 use crate::stock;
+use crate::telemetry::Telemetry;
 
 /// How long loading may take before the user is told what takes so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
@@ -50,6 +51,8 @@ pub(crate) struct Setup {
 pub(crate) struct Hosting {
     pub(crate) host: Host,
     pub(crate) status: Option<ServerHandle>,
+    /// To be stopped last, so that it learns of everything and delays nobody.
+    pub(crate) telemetry: Telemetry,
     workshop: Workshop,
     budget: CallBudget,
     settings: Settings,
@@ -135,12 +138,14 @@ impl Setup {
         replicas: Option<Replicas>,
         recorder: Option<Arc<Recorder>>,
     ) -> anyhow::Result<Hosting> {
+        let mut telemetry = Telemetry::start(self.configuration(), &self.identity)?;
         let options = HostOptions {
             workshop: self.workshop.clone(),
             grace: self.settings.shutdown_grace(self.configuration()),
             tap,
             replicas: replicas.clone(),
             recorder,
+            tracer: telemetry.tracer(),
         };
         self.workshop.sources.attach(platform.client.clone());
         self.settings.limit(&platform.budget);
@@ -149,14 +154,16 @@ impl Setup {
             // Those that are disabled or not loaded yet, too.
             host.apply(followed.modules().to_vec());
         }
+        let view = HostView::new(&self.identity, platform, replicas, host.roster());
+        let view = Arc::new(view.with_tracer(telemetry.tracer()));
+        telemetry.send_metrics(view.clone())?;
         let status = match self.status_address {
             Some(address) => {
-                let view = HostView::new(&self.identity, platform, replicas, host.roster());
                 let config = ServerConfig {
                     address,
                     ..ServerConfig::default()
                 };
-                let server = server::start(config, Arc::new(view)).await?;
+                let server = server::start(config, view).await?;
                 tracing::info!(address = %server.address(), "serving status, health and metrics");
                 Some(server)
             }
@@ -165,6 +172,7 @@ impl Setup {
         Ok(Hosting {
             host,
             status,
+            telemetry,
             workshop: self.workshop,
             budget: platform.budget.clone(),
             settings: self.settings,
@@ -180,8 +188,9 @@ impl Hosting {
         self.settings.shutdown_grace(configuration)
     }
 
-    /// Stops in order: readiness, the modules, what shows them.
-    pub(crate) async fn stop(self) {
+    /// Stops in order: readiness, the modules, what shows them. What is left to send is
+    /// the caller's to stop.
+    pub(crate) async fn stop(self) -> Telemetry {
         if let Some(status) = &self.status {
             status.set_stopping();
         }
@@ -189,6 +198,7 @@ impl Hosting {
         if let Some(status) = self.status {
             status.shutdown().await;
         }
+        self.telemetry
     }
 
     /// Follows the configuration file; a hangup signal has everything looked at again.

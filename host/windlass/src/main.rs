@@ -13,6 +13,7 @@ mod replicas;
 mod settings;
 mod signals;
 mod stock;
+mod telemetry;
 
 use std::process::ExitCode;
 

@@ -25,6 +25,7 @@ use windlass_manager::record::Recorder;
 use windlass_manager::sources::Sources;
 use windlass_manager::supervisor::{ModuleState, ModuleStatus};
 use windlass_registry::cache::Cache;
+use windlass_telemetry::otlp::Tracer;
 
 use crate::cluster::Namespace;
 use crate::wait;
@@ -34,6 +35,15 @@ pub const GRACE: Duration = Duration::from_secs(5);
 
 /// The names of the stock guests.
 pub const STOCK: [&str; 4] = ["deployment", "replicaset", "scheduler", "garbage-collector"];
+
+/// Who else learns of what a host does; nobody by default.
+#[derive(Default)]
+pub struct Followers {
+    /// Records instances.
+    pub recorder: Option<Arc<Recorder>>,
+    /// Makes spans.
+    pub tracer: Tracer,
+}
 
 /// An API server, nodes and a host.
 pub struct InProcess {
@@ -55,15 +65,15 @@ pub struct InProcess {
 impl InProcess {
     /// Starts everything. The modules' files are read from `folder`.
     pub async fn start(folder: &Path, nodes: u32, modules: Vec<ModuleEntry>) -> Result<Self> {
-        Self::start_recorded(folder, nodes, modules, None).await
+        Self::start_followed(folder, nodes, modules, Followers::default()).await
     }
 
-    /// The same, recorded.
-    pub async fn start_recorded(
+    /// The same, with somebody who follows it.
+    pub async fn start_followed(
         folder: &Path,
         nodes: u32,
         modules: Vec<ModuleEntry>,
-        recorder: Option<Arc<Recorder>>,
+        followers: Followers,
     ) -> Result<Self> {
         let server = windlass_apiserver::start(ServerConfig::default()).await?;
         let kubeconfig = server
@@ -91,7 +101,8 @@ impl InProcess {
             grace: GRACE,
             tap: None,
             replicas: None,
-            recorder,
+            recorder: followers.recorder,
+            tracer: followers.tracer,
         };
         let host = Host::start(&platform, options, try_join_all(loading).await?);
         host.wait_until_running().await;

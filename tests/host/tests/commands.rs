@@ -125,6 +125,17 @@ fn a_guest_may_not_lie_outside_the_configuration_s_folder() -> Result<()> {
 }
 
 #[test]
+fn a_collector_that_cannot_be_asked_is_refused_with_the_place_and_what_to_write() -> Result<()> {
+    let text = format!("{HEAD}otlp: {{endpoint: \"https://collector:4318\"}}\n");
+    assert_eq!(
+        run_configuration(&text, &[])?,
+        "error: configuration host.yaml: otlp.endpoint: \"https://collector:4318\" is not an http:// URL with a \
+         host; https is not spoken, use an agent or a local address; write one such as http://otel-collector:4318"
+    );
+    Ok(())
+}
+
+#[test]
 fn an_unknown_key_and_a_bad_value_are_refused_with_their_line() -> Result<()> {
     let output = run_configuration(&module("  wrokers: 3\n"), &[])?;
     assert!(

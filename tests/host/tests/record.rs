@@ -19,7 +19,7 @@ use windlass_manager::record::format::Recording;
 use windlass_manager::record::replay::{Report, replay};
 use windlass_manager::record::report::{Difference, DifferenceKind};
 use windlass_manager::record::{Recorder, RecordingOptions, SUFFIX};
-use windlass_tests::in_process::{InProcess, STOCK, from_file, stock};
+use windlass_tests::in_process::{Followers, InProcess, STOCK, from_file, stock};
 use windlass_tests::wait;
 
 fn guests() -> PathBuf {
@@ -60,7 +60,11 @@ async fn life_of_a_deployment(host: &InProcess) -> Result<()> {
 /// Records all four stock guests while a Deployment lives.
 async fn recorded(dir: &Path, keys: Vec<ObjectKey>) -> Result<Engine> {
     let recorder = recorder(dir, keys)?;
-    let host = InProcess::start_recorded(&guests(), 3, stock(), Some(recorder)).await?;
+    let followers = Followers {
+        recorder: Some(recorder),
+        ..Followers::default()
+    };
+    let host = InProcess::start_followed(&guests(), 3, stock(), followers).await?;
     life_of_a_deployment(&host).await?;
     let engine = host.workshop.engine.clone();
     host.stop().await;

@@ -8,12 +8,14 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use windlass_manager::config::ModuleEntry;
 use windlass_manager::supervisor::{ModuleState, ModuleStatus};
+use windlass_telemetry::status::ReloadResult;
 use windlass_tests::builds::{Build, Builds};
 use windlass_tests::census::PodCensus;
 use windlass_tests::in_process::{InProcess, STOCK, from_file, stock};
 use windlass_tests::wait;
 
 const COUNTER: &str = "windlass-fixture-counter";
+const HOSTILE: &str = "windlass-fixture-hostile";
 
 async fn wait_for(
     cluster: &InProcess,
@@ -219,6 +221,53 @@ async fn a_broken_module_becomes_good_again_and_says_what_was_wrong() -> Result<
         status.state == ModuleState::Running
     })
     .await?;
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_attempt_is_counted_as_what_became_of_it() -> Result<()> {
+    let builds = Builds::of(&[HOSTILE])?;
+    let hostile = |misdeed: &str| {
+        let mut entry = from_file("hostile", &format!("{HOSTILE}.wasm"));
+        entry.config = json!({"misdeed": misdeed});
+        vec![entry]
+    };
+    let mut cluster = InProcess::start(builds.path(), 1, hostile("none")).await?;
+    cluster.host.apply(hostile("start-error"));
+    let last = |status: &ModuleStatus| status.reload.as_ref().map(|reload| reload.result);
+    let status = wait_for(&cluster, "hostile", "no start", |status| {
+        last(status) == Some(ReloadResult::NotStarted)
+    })
+    .await?;
+    let reason = status.reload.and_then(|reload| reload.rejected);
+    assert_eq!(reason.as_deref(), Some("start failed: no flux capacitor"));
+    assert_eq!(status.state, ModuleState::Running, "the one before goes on");
+
+    builds.replace(HOSTILE, Build::Truncated)?;
+    cluster.host.apply(hostile("none"));
+    let refused = |status: &ModuleStatus| last(status) == Some(ReloadResult::Refused);
+    wait_for(&cluster, "hostile", "a refusal", refused).await?;
+    builds.replace(HOSTILE, Build::New(1))?;
+    wait_for(&cluster, "hostile", "a swap", |status| {
+        status.reloads_applied == 2
+    })
+    .await?;
+    builds.replace(HOSTILE, Build::New(1))?;
+    let status = wait_for(&cluster, "hostile", "nothing new", |status| {
+        status.reloads_unchanged > 0
+    })
+    .await?;
+    assert_eq!(
+        last(&status),
+        Some(ReloadResult::Swapped),
+        "that is the last change"
+    );
+    assert_eq!((status.reloads_applied, status.reloads_not_started), (2, 1));
+    assert!(
+        status.reloads_rejected >= 1,
+        "one for each look at the broken file"
+    );
     cluster.stop().await;
     Ok(())
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::time::Instant;
 use windlass_cluster::call_budget::{CallBudget, Seat};
 use windlass_cluster::impersonation::Impersonation;
-use windlass_cluster::module_client::{CallObserver, ModuleClient, ModuleClientConfig, SentCall};
-use windlass_core::api_error::ApiErrorKind;
+use windlass_cluster::module_client::{CallObserver, CallTrace, ModuleClient, ModuleClientConfig, SentCall};
+use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::gate::{Write, WriteEffect};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::permission::{Grants, PermissionRule};
@@ -35,6 +35,10 @@ impl Log {
 }
 
 impl CallObserver for Log {
+    fn trace(&self, _sync: SyncId, _request: &ApiRequest) -> Option<Box<dyn CallTrace>> {
+        None
+    }
+
     fn called(&self, call: SentCall<'_>) {
         self.2.lock().push(call.budget_wait);
         self.1.lock().push((call.sync, call.code));
@@ -443,4 +447,111 @@ async fn a_module_of_one_object_may_list_it_by_name_alone() {
     server.expect_quiet().await;
     let _call = tokio::spawn(module.call(1, list("metadata.name=a")));
     server.next().await;
+}
+
+/// Follows calls and writes down what it is told.
+#[derive(Clone, Default)]
+struct Follower(Arc<Mutex<Vec<String>>>);
+
+impl Follower {
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
+
+impl CallObserver for Follower {
+    fn trace(&self, sync: SyncId, request: &ApiRequest) -> Option<Box<dyn CallTrace>> {
+        self.0.lock().push(format!("{sync}: {}", request.verb.name()));
+        Some(Box::new(self.clone()))
+    }
+
+    fn called(&self, _call: SentCall<'_>) {}
+
+    fn shown_revision(&self, _resource: &Resource, _key: &ObjectKey) -> u64 {
+        0
+    }
+
+    fn wrote(&self, _sync: SyncId, _write: Write) {}
+}
+
+impl CallTrace for Follower {
+    fn traceparent(&self) -> Option<String> {
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned())
+    }
+
+    fn sent(&mut self, path_and_query: &str, throttled: Duration) {
+        self.0
+            .lock()
+            .push(format!("sent {path_and_query} after {throttled:?}"));
+    }
+
+    fn ended(self: Box<Self>, end: Result<u16, &ApiError>) {
+        self.0.lock().push(match end {
+            Ok(code) => format!("ended with {code}"),
+            Err(error) => format!("ended with {} {:?}", error.code, error.kind),
+        });
+    }
+}
+
+fn followed(config: ModuleClientConfig) -> (ModuleClient, Server, Follower) {
+    let (client, server) = server();
+    let follower = Follower::default();
+    let observer: Arc<dyn CallObserver> = Arc::new(follower.clone());
+    (
+        ModuleClient::new(client, config, Some(observer)).unwrap(),
+        server,
+        follower,
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_followed_from_asked_to_answered_and_the_server_is_told() {
+    let config = ModuleClientConfig {
+        qps: 1,
+        burst: 1,
+        ..config(vec![rule(&["*"], &["*"], &["*"])])
+    };
+    let (module, mut server, follower) = followed(config);
+    let call = tokio::spawn(module.call(3, request("a", ApiVerb::Get)));
+    let get = server.next().await;
+    assert_eq!(
+        get.headers["traceparent"],
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    );
+    get.ok(&json!({}));
+    call.await.unwrap().unwrap();
+    let path = "/api/v1/namespaces/ns/pods/a";
+    let sent = |throttled: &str| format!("sent {path} after {throttled}");
+    let told = follower.told();
+    assert_eq!(told, ["3: get", &sent("0ns"), "ended with 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_is_refused_or_given_up_is_followed_to_that_end() {
+    let only_get = config(vec![rule(&[""], &["pods"], &["get"])]);
+    let (module, mut server, follower) = followed(only_get);
+    let refused = request("a", ApiVerb::Delete(DeleteOptions::default()));
+    module.call(1, refused).await.unwrap_err();
+    assert_eq!(follower.told(), ["1: delete", "ended with 0 NotPermitted"]);
+
+    let call = tokio::spawn(module.call(2, request("a", ApiVerb::Get)));
+    let get = server.next().await;
+    get.raw(404, String::new());
+    call.await.unwrap().unwrap_err();
+    let told = follower.told();
+    assert_eq!(told[told.len() - 1], "ended with 404 NotFound");
+
+    let call = tokio::spawn(module.call(3, request("a", ApiVerb::Get)));
+    let _unanswered = server.next().await;
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    let told = follower.told();
+    assert_eq!(told.len(), 2, "it has no end: {told:?}");
+}
+
+#[tokio::test]
+async fn calls_that_nobody_follows_tell_the_server_nothing() {
+    let (module, mut server, _log) = module();
+    let _call = tokio::spawn(module.call(1, request("a", ApiVerb::Get)));
+    assert!(!server.next().await.headers.contains_key("traceparent"));
 }

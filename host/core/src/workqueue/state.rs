@@ -99,6 +99,8 @@ enum Dirty {
 #[derive(Clone, Copy, Debug)]
 struct Processing {
     since: Instant,
+    /// From ready to taken.
+    waited: Duration,
     priority: i32,
 }
 
@@ -255,6 +257,13 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
             return Next::ShutDown;
         }
         Next::Wait(self.delayed.first_key_value().map(|((due, _), _)| *due))
+    }
+
+    /// How long a key in processing was ready before it was taken; zero for any other.
+    #[must_use]
+    pub fn waited(&self, key: &K) -> Duration {
+        let processing = self.keys.get(key).and_then(|state| state.processing);
+        processing.map_or(Duration::ZERO, |processing| processing.waited)
     }
 
     /// Ends the processing of a key; if it was added meanwhile it becomes ready again.
@@ -467,12 +476,15 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         let Dirty::Ready { priority, since, .. } = state.dirty else {
             return;
         };
+        let waited = now.saturating_duration_since(since);
         state.dirty = Dirty::Clean;
-        state.processing = Some(Processing { since: now, priority });
+        state.processing = Some(Processing {
+            since: now,
+            waited,
+            priority,
+        });
         self.processing += 1;
-        self.counters
-            .queue_duration
-            .observe(now.saturating_duration_since(since));
+        self.counters.queue_duration.observe(waited);
     }
 
     fn is_finished(&self) -> bool {

@@ -49,11 +49,11 @@ fn lines() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_line_of_a_guest_names_its_controller_and_object() {
+async fn a_line_of_a_guest_names_its_module_and_object() {
     capture();
     let (counter, _cluster) = instance(&engine(), "counter").await;
     sync(&counter, "log").await.unwrap().unwrap();
-    let expected = "INFO windlass::guest message=counting controller=\"counter\" object.ref=default/log \
+    let expected = "INFO windlass::guest message=counting controller=\"fixture\" object.ref=default/log \
                     fields=\"by=\\\"one at a time\\\"\"";
     assert_eq!(lines(), [expected]);
 }
@@ -82,7 +82,7 @@ async fn a_failed_instance_is_logged_once_with_its_backtrace() {
         "{from_host}"
     );
     assert!(
-        from_host.contains("controller=hostile failure=\"trap\""),
+        from_host.contains("controller=fixture failure=\"trap\""),
         "{from_host}"
     );
     assert!(from_host.contains("windlass_fixture_hostile"), "{from_host}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windlass_telemetry::otlp::{self, OtlpConfig};
 
 use super::checks::{Checked, ensure, refuse};
 use super::source::SecretReference;
@@ -26,20 +27,29 @@ pub struct RegistryEntry {
     pub pull_secrets: Vec<SecretReference>,
 }
 
-/// Where telemetry is sent by OTLP over HTTP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where traces and metrics are sent, by OTLP over HTTP in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Otlp")]
 pub struct OtlpEntry {
-    /// The collector, such as `http://otel-collector:4318`.
+    /// The collector, such as `http://otel-collector:4318`; `/v1/traces` and `/v1/metrics`
+    /// are added. Plain HTTP: for one that wants TLS, name an agent nearby.
     pub endpoint: String,
-    /// How often metrics are sent.
+    /// Headers of each request, such as a tenant's name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The share of syncs that are traced, from 0 to 1, each with its API calls.
+    #[serde(default = "otlp_sample_ratio")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub sample_ratio: f64,
+    /// How often metrics are sent; null: never, for collectors that take traces alone.
     #[serde(default = "otlp_interval")]
-    pub interval: Span,
+    pub interval: Option<Span>,
     /// How long one request may take.
     #[serde(default = "otlp_timeout")]
     pub timeout: Span,
-    /// Attributes of this host, besides `service.name` and `service.instance.id`.
+    /// Attributes of this host, in place of and besides `service.name`, `service.version`
+    /// and `service.instance.id`.
     #[serde(default)]
     pub resource_attributes: BTreeMap<String, String>,
 }
@@ -89,8 +99,12 @@ impl Default for LogEntry {
     }
 }
 
-fn otlp_interval() -> Span {
-    Span::seconds(15)
+fn otlp_sample_ratio() -> f64 {
+    1.0
+}
+
+fn otlp_interval() -> Option<Span> {
+    Some(Span::seconds(15))
 }
 
 fn otlp_timeout() -> Span {
@@ -115,23 +129,47 @@ impl RegistryEntry {
 
 impl OtlpEntry {
     pub(super) fn validate(&self, at: &str) -> Checked {
+        otlp::check_endpoint(&self.endpoint).map_err(|error| {
+            let problem = format!("{error}; write one such as http://otel-collector:4318");
+            refuse(format!("{at}.endpoint"), problem)
+        })?;
+        for (name, value) in &self.headers {
+            otlp::check_header(name, value)
+                .map_err(|error| refuse(format!("{at}.headers.{name}"), error.to_string()))?;
+        }
         ensure(
-            ["http://", "https://"]
-                .iter()
-                .any(|scheme| self.endpoint.starts_with(scheme)),
-            || format!("{at}.endpoint"),
-            || {
-                format!(
-                    "{:?} is not a URL; write one such as http://otel-collector:4318",
-                    self.endpoint
-                )
-            },
+            (0.0..=1.0).contains(&self.sample_ratio),
+            || format!("{at}.sampleRatio"),
+            || format!("{} is not a share; write a number from 0 to 1", self.sample_ratio),
         )?;
-        ensure(
-            self.interval > Span::seconds(0),
-            || format!("{at}.interval"),
-            || "must be longer than 0s".to_owned(),
-        )
+        let times = [("interval", self.interval), ("timeout", Some(self.timeout))];
+        for (key, time) in times {
+            ensure(
+                time.is_none_or(|time| time > Span::seconds(0)),
+                || format!("{at}.{key}"),
+                || "must be longer than 0s".to_owned(),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What the exporter of a process is told.
+    #[must_use]
+    pub fn resolve(&self, identity: &str, version: &str) -> OtlpConfig {
+        let headers = self.headers.iter();
+        let mut config = OtlpConfig {
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            metrics_interval: self.interval.map(|interval| interval.0),
+            timeout: self.timeout.0,
+            sample_ratio: self.sample_ratio,
+            ..OtlpConfig::new(&self.endpoint, identity, version)
+        };
+        for (key, value) in &self.resource_attributes {
+            config.set_resource(key, value);
+        }
+        config
     }
 }
 

@@ -185,6 +185,72 @@ fn lease_times_are_held_against_each_other() {
 }
 
 #[test]
+fn a_collector_is_one_that_can_be_asked() {
+    let otlp = |rest: &str| refusal(&format!("otlp: {{{rest}}}\n"));
+    let advice = "is not an http:// URL with a host; https is not spoken, use an agent or a local address; write \
+                  one such as http://otel-collector:4318";
+    assert_eq!(
+        otlp("endpoint: \"https://collector:4318\""),
+        format!("otlp.endpoint: \"https://collector:4318\" {advice}")
+    );
+    assert_eq!(
+        otlp("endpoint: \"collector:4318\""),
+        format!("otlp.endpoint: \"collector:4318\" {advice}")
+    );
+    let known = "endpoint: \"http://c:4318\"";
+    assert_eq!(
+        otlp(&format!("{known}, sampleRatio: 10")),
+        "otlp.sampleRatio: 10 is not a share; write a number from 0 to 1"
+    );
+    assert_eq!(
+        otlp(&format!("{known}, headers: {{\"x tenant\": a}}")),
+        "otlp.headers.x tenant: \"x tenant\" with its value is no HTTP header"
+    );
+    for key in ["interval", "timeout"] {
+        assert_eq!(
+            otlp(&format!("{known}, {key}: 0s")),
+            format!("otlp.{key}: must be longer than 0s")
+        );
+    }
+    assert!(otlp("interval: 1s").contains("missing field `endpoint`"));
+}
+
+#[test]
+fn what_is_said_of_a_collector_reaches_the_exporter() {
+    let otlp = |rest: &str| {
+        let text = format!("otlp: {{endpoint: \"http://c:4318\"{rest}}}\n");
+        let configuration = parse(&text);
+        let yaml = configuration.to_yaml().expect("YAML");
+        let again = HostConfiguration::parse(&yaml).map_err(|error| error.to_string());
+        assert_eq!(again.as_ref(), Ok(&configuration), "{yaml}");
+        configuration
+            .otlp
+            .expect("has one")
+            .resolve("windlass-0", "0.1.0")
+    };
+    let plain = otlp("");
+    assert_eq!(plain.metrics_interval, Some(Duration::from_secs(15)));
+    assert_eq!(
+        (plain.sample_ratio, plain.timeout),
+        (1.0, Duration::from_secs(10))
+    );
+    let full = otlp(
+        ", interval: null, timeout: 2s, sampleRatio: 0.25, headers: {x-scope-orgid: team-a}, \
+         resourceAttributes: {service.name: mine, deployment.environment.name: test}",
+    );
+    assert_eq!((full.metrics_interval, full.sample_ratio), (None, 0.25));
+    assert_eq!(full.timeout, Duration::from_secs(2));
+    assert_eq!(full.headers, [("x-scope-orgid".to_owned(), "team-a".to_owned())]);
+    let named = |key: &str| {
+        let resource = full.resource.iter().filter(|(present, _)| present == key);
+        resource.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(named("service.name"), ["mine"]);
+    assert_eq!(named("service.instance.id"), ["windlass-0"]);
+    assert_eq!(named("deployment.environment.name"), ["test"]);
+}
+
+#[test]
 fn impersonation_is_of_one_identity() {
     assert_eq!(
         refusal(&module(

@@ -63,22 +63,26 @@ impl Kind {
 /// Names and values of labels.
 pub(crate) type Labels<'a> = &'a [(&'static str, &'a str)];
 
+/// The same, in the order of their names.
+pub(crate) type LabelSet = Vec<(&'static str, String)>;
+
 /// What will be written.
 #[derive(Debug, Default)]
 pub(crate) struct Exposition {
     families: BTreeMap<&'static str, Family>,
 }
 
+/// The series of one name.
 #[derive(Debug)]
-struct Family {
-    kind: Kind,
-    help: &'static str,
-    /// By rendered labels, braces left out.
-    series: BTreeMap<String, Value>,
+pub(crate) struct Family {
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+    pub(crate) series: BTreeMap<LabelSet, Value>,
 }
 
+/// What a series says.
 #[derive(Debug)]
-enum Value {
+pub(crate) enum Value {
     Number(f64),
     Histogram(Histogram),
 }
@@ -92,6 +96,11 @@ impl Exposition {
             series: BTreeMap::new(),
         });
         Series(family)
+    }
+
+    /// All of it, by name.
+    pub(crate) fn families(&self) -> impl Iterator<Item = (&'static str, &Family)> {
+        self.families.iter().map(|(name, family)| (*name, family))
     }
 
     /// All of it as text.
@@ -113,7 +122,7 @@ pub(crate) struct Series<'a>(&'a mut Family);
 impl Series<'_> {
     /// A number: counters of the same labels are added up, gauges replaced.
     pub(crate) fn number(&mut self, labels: Labels<'_>, value: f64) -> &mut Self {
-        let series = self.0.series.entry(render_labels(labels));
+        let series = self.0.series.entry(label_set(labels));
         let sums = self.0.kind == Kind::Counter;
         series
             .and_modify(|present| match present {
@@ -131,7 +140,7 @@ impl Series<'_> {
 
     /// A histogram; those of the same labels are added up.
     pub(crate) fn histogram(&mut self, labels: Labels<'_>, histogram: Histogram) -> &mut Self {
-        match self.0.series.entry(render_labels(labels)) {
+        match self.0.series.entry(label_set(labels)) {
             std::collections::btree_map::Entry::Occupied(mut present) => {
                 if let Value::Histogram(present) = present.get_mut() {
                     present.merge(&histogram);
@@ -156,9 +165,10 @@ impl Family {
         push(text, format_args!("# HELP {header} {help}\n"));
         push(text, format_args!("# TYPE {header} {}\n", self.kind.name()));
         for (labels, value) in &self.series {
+            let labels = render_labels(labels);
             match value {
-                Value::Number(number) => sample(text, name, labels, "", *number),
-                Value::Histogram(histogram) => buckets(text, name, labels, histogram, format),
+                Value::Number(number) => sample(text, name, &labels, "", *number),
+                Value::Histogram(histogram) => buckets(text, name, &labels, histogram, format),
             }
         }
     }
@@ -198,11 +208,17 @@ fn sample(text: &mut String, name: &str, labels: &str, suffix: &str, value: f64)
     }
 }
 
-fn render_labels(labels: Labels<'_>) -> String {
-    let mut sorted = labels.to_vec();
-    sorted.sort_unstable();
+fn label_set(labels: Labels<'_>) -> LabelSet {
+    let labels = labels.iter();
+    let mut set: LabelSet = labels.map(|(name, value)| (*name, (*value).to_owned())).collect();
+    set.sort_unstable();
+    set
+}
+
+/// As they stand within braces.
+fn render_labels(labels: &LabelSet) -> String {
     let mut text = String::new();
-    for (name, value) in sorted {
+    for (name, value) in labels {
         let comma = if text.is_empty() { "" } else { "," };
         push(
             &mut text,

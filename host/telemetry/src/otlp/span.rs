@@ -1,28 +1,40 @@
 //! Spans while they last.
+//!
+//! Names and attributes are OpenTelemetry's where it has some: `http.*`, `url.*`,
+//! `server.*`, `error.type` and `k8s.namespace.name`. What it has no word for is
+//! `windlass.*`. Durations are in seconds.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::export::Outbox;
+use smol_str::SmolStr;
+
+use super::outbox::Outbox;
 use crate::status::SyncResult;
 
-/// Bytes kept of one error message.
-const MAX_MESSAGE: usize = 1024;
+/// Bytes kept of one text: guests choose some of them.
+const MAX_TEXT: usize = 1024;
 
-/// How an API call ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SpanEnd<'a> {
-    /// HTTP status; 0 without an answer.
-    pub code: u16,
-    /// What went wrong.
-    pub error: Option<&'a str>,
+/// What names a span to those below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanContext {
+    pub(super) trace: u128,
+    pub(super) span: u64,
+}
+
+impl SpanContext {
+    /// As a header of W3C's Trace Context carries it.
+    #[must_use]
+    pub fn traceparent(&self) -> String {
+        // Version 0, and the flag that says that the span is recorded.
+        format!("00-{:032x}-{:016x}-01", self.trace, self.span)
+    }
 }
 
 /// An ended span, ready to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Record {
-    pub(super) trace: u128,
-    pub(super) span: u64,
+    pub(super) context: SpanContext,
     /// 0 for none.
     pub(super) parent: u64,
     pub(super) name: String,
@@ -31,7 +43,15 @@ pub(super) struct Record {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) attributes: Vec<(&'static str, Value)>,
-    pub(super) error: Option<String>,
+    pub(super) outcome: Outcome,
+}
+
+/// Whether an operator would call a span an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Fine,
+    /// With more to say of it than the attributes do, if there is.
+    Error(Option<SmolStr>),
 }
 
 /// OTLP's numbers for the kinds of span.
@@ -41,131 +61,195 @@ pub(super) enum Kind {
     Client = 3,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Value {
-    Text(String),
+    Text(SmolStr),
     Number(u64),
+    Seconds(f64),
 }
 
-/// The span of a sync that is going on.
-#[derive(Debug)]
-pub struct SyncSpan(Option<Open>);
+impl Value {
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(shorten(text))
+    }
 
-/// The span of an API call that is going on. It may end after its sync.
-#[derive(Debug)]
-pub struct ApiSpan(Option<Open>);
+    pub(super) fn seconds(duration: Duration) -> Self {
+        Self::Seconds(duration.as_secs_f64())
+    }
+}
 
-/// A span that is going on and where it goes when it ends.
+/// A span that is going on, and where it goes when it ends.
 #[derive(Debug)]
-struct Open {
+pub(super) struct Open {
     outbox: Arc<Outbox>,
-    record: Record,
-    since: std::time::Instant,
-}
-
-impl SyncSpan {
-    pub(super) fn begin(outbox: Option<Arc<Outbox>>, module: &str, key: &str, sync_id: u64) -> Self {
-        Self(outbox.map(|outbox| {
-            let mut open = Open::new(outbox, non_zero(), 0, format!("sync {module}"), Kind::Internal);
-            open.record.attributes = vec![
-                ("windlass.module", Value::Text(module.to_owned())),
-                ("windlass.sync.id", Value::Number(sync_id)),
-                ("k8s.object.key", Value::Text(key.to_owned())),
-            ];
-            open
-        }))
-    }
-
-    /// The trace's identifier as 32 hexadecimal digits, for log lines; `None` if nothing
-    /// is recorded.
-    #[must_use]
-    pub fn trace_id(&self) -> Option<String> {
-        self.0.as_ref().map(|open| format!("{:032x}", open.record.trace))
-    }
-
-    /// Begins the span of an API call of this sync. `verb` is as RBAC knows it, and
-    /// `resource` such as `deployments.apps` or `pods/binding`.
-    #[must_use]
-    pub fn api_span(&self, verb: &'static str, resource: &str, key: &str) -> ApiSpan {
-        ApiSpan(self.0.as_ref().map(|sync| {
-            let name = format!("{verb} {resource}");
-            let (trace, parent) = (sync.record.trace, sync.record.span);
-            let mut open = Open::new(Arc::clone(&sync.outbox), trace, parent, name, Kind::Client);
-            open.record.attributes = vec![
-                ("k8s.verb", Value::Text(verb.to_owned())),
-                ("k8s.resource", Value::Text(resource.to_owned())),
-                ("k8s.object.key", Value::Text(key.to_owned())),
-            ];
-            open
-        }))
-    }
-
-    /// Ends it. Dropping it instead says that the sync never ended by itself.
-    pub fn end(mut self, result: SyncResult, error: Option<&str>) {
-        if let Some(mut open) = self.0.take() {
-            open.record
-                .attributes
-                .push(("windlass.sync.result", Value::Text(result.name().to_owned())));
-            open.finish(error.or(result.is_error().then_some(result.name())));
-        }
-    }
-}
-
-impl Drop for SyncSpan {
-    fn drop(&mut self) {
-        if let Some(open) = self.0.take() {
-            open.finish(Some("the sync did not end"));
-        }
-    }
-}
-
-impl ApiSpan {
-    /// Ends it. Dropping it instead says that there was no answer.
-    pub fn end(mut self, end: SpanEnd<'_>) {
-        if let Some(mut open) = self.0.take() {
-            if end.code != 0 {
-                open.record
-                    .attributes
-                    .push(("http.response.status_code", Value::Number(end.code.into())));
-            }
-            open.finish(end.error);
-        }
-    }
-}
-
-impl Drop for ApiSpan {
-    fn drop(&mut self) {
-        if let Some(open) = self.0.take() {
-            open.finish(Some("the call was given up"));
-        }
-    }
+    pub(super) record: Record,
+    since: Instant,
 }
 
 impl Open {
-    fn new(outbox: Arc<Outbox>, trace: u128, parent: u64, name: String, kind: Kind) -> Self {
+    pub(super) fn new(
+        outbox: &Arc<Outbox>,
+        context: SpanContext,
+        parent: u64,
+        name: String,
+        kind: Kind,
+    ) -> Box<Self> {
         let record = Record {
-            trace,
-            span: non_zero(),
+            context,
             parent,
             name,
             kind,
             start: nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
             end: 0,
             attributes: Vec::new(),
-            error: None,
+            outcome: Outcome::Fine,
         };
-        Self {
-            outbox,
+        Box::new(Self {
+            outbox: Arc::clone(outbox),
             record,
-            since: std::time::Instant::now(),
+            since: Instant::now(),
+        })
+    }
+
+    pub(super) fn set(&mut self, key: &'static str, value: Value) {
+        self.record.attributes.push((key, value));
+    }
+
+    fn fail(mut self: Box<Self>, cause: &str, message: Option<&str>) {
+        self.set("error.type", Value::text(cause));
+        self.record.outcome = Outcome::Error(message.map(shorten));
+        self.finish();
+    }
+
+    fn finish(mut self: Box<Self>) {
+        // By the monotonic clock: a span never ends before it began.
+        self.record.end = self.record.start.saturating_add(nanos(self.since.elapsed()));
+        let Self { outbox, record, .. } = *self;
+        outbox.push(record);
+    }
+}
+
+/// The span of a sync that is going on; nothing if the sync is not traced.
+#[derive(Debug, Default)]
+pub struct SyncSpan(Option<Box<Open>>);
+
+impl SyncSpan {
+    pub(super) fn new(open: Box<Open>) -> Self {
+        Self(Some(open))
+    }
+
+    /// What the spans of its API calls hang under.
+    #[must_use]
+    pub fn context(&self) -> Option<SpanContext> {
+        self.0.as_ref().map(|open| open.record.context)
+    }
+
+    /// The guest ended the sync, with an error or without.
+    pub fn end(mut self, result: SyncResult, error: Option<&str>) {
+        let Some(mut open) = self.0.take() else { return };
+        let name = result_name(result);
+        open.set("windlass.sync.result", Value::Text(SmolStr::new_static(name)));
+        if result.is_error() {
+            open.fail(name, error);
+        } else {
+            open.finish();
         }
     }
 
-    fn finish(mut self, error: Option<&str>) {
-        // By the monotonic clock: a span never ends before it began.
-        self.record.end = self.record.start.saturating_add(nanos(self.since.elapsed()));
-        self.record.error = error.map(|error| error.chars().take(MAX_MESSAGE).collect());
-        self.outbox.push(self.record);
+    /// The instance ended in the middle of it. `cause` is a constant.
+    pub fn fail(mut self, cause: &str, message: &str) {
+        let Some(mut open) = self.0.take() else { return };
+        let name = result_name(SyncResult::Failed);
+        open.set("windlass.sync.result", Value::Text(SmolStr::new_static(name)));
+        open.fail(cause, Some(message));
+    }
+}
+
+impl Drop for SyncSpan {
+    /// Nobody waited for its end.
+    fn drop(&mut self) {
+        if let Some(open) = self.0.take() {
+            open.fail("abandoned", Some("the sync did not end"));
+        }
+    }
+}
+
+/// As attributes name results: in words that stay.
+fn result_name(result: SyncResult) -> &'static str {
+    match result {
+        SyncResult::Success => "success",
+        SyncResult::RequeueAfter => "requeue_after",
+        SyncResult::Retry => "retry",
+        SyncResult::Terminal => "terminal",
+        SyncResult::Failed => "failed",
+    }
+}
+
+/// The span of an API call that is going on. It may end after its sync.
+#[derive(Debug)]
+pub struct ApiSpan {
+    open: Option<Box<Open>>,
+    server: SmolStr,
+    /// The route, for a name that objects have no part in.
+    template: String,
+}
+
+impl ApiSpan {
+    pub(super) fn new(open: Box<Open>, server: SmolStr, template: String) -> Self {
+        Self {
+            open: Some(open),
+            server,
+            template,
+        }
+    }
+
+    /// What the API server is told, so that its own spans hang under this one.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<String> {
+        self.open.as_ref().map(|open| open.record.context.traceparent())
+    }
+
+    /// It is sent now, after the module's limits held it back for so long.
+    pub fn sent(&mut self, path_and_query: &str, throttled: Duration) {
+        let Some(open) = &mut self.open else { return };
+        // Only now: what is refused before may name whatever a guest came up with.
+        open.record.name.push(' ');
+        open.record.name.push_str(&self.template);
+        open.set("url.template", Value::text(&self.template));
+        let url = format!("{}{path_and_query}", self.server);
+        open.set("url.full", Value::text(&url));
+        open.set("windlass.api.throttled", Value::seconds(throttled));
+    }
+
+    /// The API server answered with this HTTP status, and this `reason` of a `Status`.
+    /// Its message is left out: it may quote what an object holds.
+    pub fn answered(mut self, code: u16, reason: &str) {
+        let Some(mut open) = self.open.take() else { return };
+        open.set("http.response.status_code", Value::Number(code.into()));
+        if !reason.is_empty() {
+            open.set("windlass.api.reason", Value::text(reason));
+        }
+        if code >= 400 {
+            open.fail(&code.to_string(), None);
+        } else {
+            open.finish();
+        }
+    }
+
+    /// There was no answer. `cause` is a constant.
+    pub fn failed(mut self, cause: &str, message: &str) {
+        if let Some(open) = self.open.take() {
+            open.fail(cause, Some(message));
+        }
+    }
+}
+
+impl Drop for ApiSpan {
+    /// Nobody waited for its answer.
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.fail("abandoned", Some("the call was given up"));
+        }
     }
 }
 
@@ -173,15 +257,8 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A random identifier; all zeros would be none.
-fn non_zero<T: Default + PartialEq>() -> T
-where
-    rand::distr::StandardUniform: rand::distr::Distribution<T>,
-{
-    loop {
-        let identifier = rand::random();
-        if identifier != T::default() {
-            return identifier;
-        }
-    }
+/// The beginning of a text that may be of any length.
+fn shorten(text: &str) -> SmolStr {
+    let end = text.floor_char_boundary(MAX_TEXT);
+    SmolStr::new(text.get(..end).unwrap_or(text))
 }

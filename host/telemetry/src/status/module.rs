@@ -131,11 +131,11 @@ pub struct GuestIdentity {
 pub enum ReloadResult {
     /// The new version serves.
     Swapped,
-    /// It was no valid guest, or was not granted what it needs.
+    /// It could not be had, was no valid guest, or was not granted what it needs.
     Refused,
-    /// It did not start.
+    /// Its instance failed before it could serve.
     NotStarted,
-    /// There was nothing new.
+    /// It was fetched again and was the same.
     Unchanged,
 }
 
@@ -163,7 +163,7 @@ pub struct ReloadStatus {
     pub generation: u64,
     /// Attempts by result.
     pub totals: BTreeMap<ReloadResult, u64>,
-    /// The latest attempt.
+    /// The latest attempt that brought something new.
     pub last: Option<ReloadAttempt>,
 }
 

@@ -6,6 +6,7 @@ mod endpoints;
 mod exposition;
 mod fake;
 mod http;
+mod otlp_metrics;
 mod page;
 mod prometheus;
 mod terminal;

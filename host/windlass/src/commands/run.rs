@@ -64,11 +64,11 @@ pub(crate) async fn until(
     let grace = hosting.shutdown_grace();
     tracing::info!(?grace, "stopping");
     let stopping = async {
-        hosting.stop().await;
+        let telemetry = hosting.stop().await;
         if let Some(election) = election {
             election.stop().await;
         }
-        platform.stop(grace).await;
+        tokio::join!(platform.stop(grace), telemetry.stop(grace));
     };
     Ok(signals.stop(stopping).await)
 }

@@ -34,8 +34,8 @@ pub(crate) async fn up(args: UpArgs, logging: &Logging) -> anyhow::Result<ExitCo
     }
     let grace = hosting.shutdown_grace();
     let stopping = async {
-        hosting.stop().await;
-        cluster.stop(grace).await;
+        let telemetry = hosting.stop().await;
+        tokio::join!(cluster.stop(grace), telemetry.stop(grace));
     };
     Ok(signals.stop(stopping).await)
 }
