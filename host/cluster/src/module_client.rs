@@ -199,7 +199,7 @@ impl Inner {
         &self,
         sync: SyncId,
         request: &ApiRequest,
-        trace: Option<&mut dyn CallTrace>,
+        trace: Option<&mut (dyn CallTrace + 'static)>,
     ) -> Result<(u16, Bytes), ApiError> {
         self.permits.check(&access(request))?;
         let mut http_request = self.build(request).inspect_err(|refusal| {
