@@ -11,10 +11,9 @@ use std::{fs, io};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
-use wit_component::ComponentEncoder;
+use windlass_build::rust::{TARGET, Target as Toolchain};
 
 use crate::root;
-use crate::target::{TARGET, Toolchain};
 
 /// What to build, and where to put it.
 #[derive(Debug)]
@@ -44,7 +43,7 @@ impl Args {
 pub(crate) fn build(args: &Args) -> Result<()> {
     let workspace = root()?.join("guests");
     let guests = select(discover(&workspace)?, &args.names)?;
-    let toolchain = Toolchain::detect(&workspace)?;
+    let toolchain = Toolchain::find(&workspace)?;
     fs::create_dir_all(&args.out).with_context(|| format!("making {}", args.out.display()))?;
     let failed: Vec<&str> = guests
         .iter()
@@ -142,7 +141,7 @@ fn build_one(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Pat
     let module = workspace.join("target").join(TARGET).join("release").join(module);
     let component = out.join(format!("{}.wasm", guest.name));
     if is_newer(&module, &component)? {
-        encode(&module, &component)
+        Ok(windlass_build::encode_file(&module, &component)?)
     } else {
         Ok(())
     }
@@ -156,19 +155,4 @@ fn is_newer(module: &Path, component: &Path) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error).with_context(|| format!("looking at {}", component.display())),
     }
-}
-
-/// The module says itself what it imports and exports, in custom sections that the
-/// bindings put there.
-fn encode(module: &Path, component: &Path) -> Result<()> {
-    let bytes = fs::read(module).with_context(|| format!("reading {}", module.display()))?;
-    let encoded = ComponentEncoder::default()
-        .validate(true)
-        .module(&bytes)
-        .and_then(ComponentEncoder::encode)
-        .context("encoding it as a component")?;
-    // Whoever loads guests from this folder while it changes sees the old file or the new one.
-    let unfinished = component.with_extension("wasm.new");
-    fs::write(&unfinished, encoded).with_context(|| format!("writing {}", unfinished.display()))?;
-    fs::rename(&unfinished, component).with_context(|| format!("writing {}", component.display()))
 }

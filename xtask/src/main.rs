@@ -1,11 +1,11 @@
 //! What a Makefile recipe cannot say: `cargo xtask <verb>`.
 
 mod bench;
+mod bindings;
 mod boundaries;
 mod fuzz;
 mod guests;
 mod kubectl;
-mod target;
 mod tools;
 
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ const USAGE: &str = "\
 usage: cargo xtask <verb>
 
   guests [name…] [--out <folder>]   build guests and fixtures to components (default: all, to target/guests)
+  bindings [--check]                generate the bindings that SDKs keep in their sources, or compare them
   boundaries                        the crate map, and no source file outside the module tree
   kubectl                           build the kubectl that the tests drive, if Go is there
   tools [name…]                     install programs that tests drive, where that is possible
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
 fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.split_first() {
         Some((verb, rest)) if verb == "guests" => guests::build(&guests::Args::parse(rest)?),
+        Some((verb, flags)) if verb == "bindings" => bindings::run(&root()?, flags),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [])) if verb == "kubectl" => kubectl::build(&root()?),
         Some((verb, names)) if verb == "tools" => tools::install(names),

@@ -22,6 +22,7 @@ use windlass_core::seams::{Delta, DeltaBatch, SyncId};
 use crate::bindings::exports::windlass::controller::handler;
 use crate::bindings::windlass::controller::types;
 use crate::exports::{Batch, Exports, MapParams, SyncResult, core_key, object_key};
+use crate::failure::StartExceeded;
 use crate::host::HostState;
 use crate::redact::Redactor;
 
@@ -150,7 +151,11 @@ impl Started {
 /// Queues a call in the store. The guest is entered later, by the event loop.
 fn start(accessor: &Accessor<HostState>, exports: &Exports, call: Call) -> Result<Started, End> {
     Ok(match call {
-        Call::Start(reply) => Started::Start(Queued::start(accessor, exports.start, ())?, reply),
+        Call::Start(reply) => {
+            let queued = Queued::start(accessor, exports.start, ())?;
+            accessor.with(|mut access| access.data_mut().start_begins());
+            Started::Start(queued, reply)
+        }
         Call::Sync { id, key, reply } => {
             let queued = Queued::start(accessor, exports.sync_handler, (id, object_key(&key)))?;
             let task = queued.call.task();
@@ -185,6 +190,7 @@ async fn finish(accessor: &Accessor<HostState>, started: Started) -> Result<Orde
         Started::Start(queued, reply) => {
             let limit = accessor.with(|mut access| access.data_mut().limits.start_timeout);
             let started = finish_start(queued.finish(accessor), limit).await?;
+            accessor.with(|mut access| access.data_mut().start_deadline = None);
             if let Err(message) = started {
                 let message = accessor.with(|mut access| access.data_mut().redactor.redact(message));
                 return Err(End::Guest(GuestFailure::Start(message)));
@@ -219,7 +225,7 @@ async fn finish_start(
 ) -> Result<Result<(), String>, End> {
     let (result,) = tokio::time::timeout(limit, call)
         .await
-        .map_err(|_elapsed| End::Guest(GuestFailure::Start(format!("did not finish within {limit:?}"))))??;
+        .map_err(|_elapsed| End::Engine(StartExceeded(limit).into()))??;
     Ok(result)
 }
 

@@ -11,9 +11,18 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    world: "observing-mapping-controller",
+    inline: "
+        package windlass:host;
+        /// All that this host knows.
+        world guest {
+            include windlass:controller/observing-mapping-controller@0.1.0;
+            include windlass:controller/blocking-controller@0.1.0;
+        }
+    ",
+    world: "windlass:host/guest",
     imports: {
         "windlass:controller/logging.log": trappable | store,
+        "windlass:controller/blocking-clientset": trappable | async,
         default: trappable,
     },
 });

@@ -13,6 +13,7 @@ use crate::bindings::exports::windlass::controller::observer::DeltaKind;
 use crate::bindings::windlass::controller::manifest::Manifest;
 use crate::bindings::windlass::controller::types::{ApiResource, ObjectKey};
 use crate::host::HostState;
+use crate::inspect::BLOCKING_HANDLER;
 
 pub(crate) type Describe = TypedFunc<(), (Manifest,)>;
 pub(crate) type Start = TypedFunc<(), (Result<(), String>,)>;
@@ -106,6 +107,7 @@ pub(crate) fn api_resource(resource: &Resource) -> ApiResource {
 /// Where a component's functions are.
 #[derive(Clone)]
 pub(crate) struct ExportIndices {
+    is_blocking: bool,
     describe: ComponentExportIndex,
     start: ComponentExportIndex,
     sync_handler: ComponentExportIndex,
@@ -115,19 +117,25 @@ pub(crate) struct ExportIndices {
 
 impl ExportIndices {
     /// Looks them up. `None` when the handler or one of its functions is missing.
-    pub(crate) fn find(component: &Component) -> Option<Self> {
+    /// `handler` is the interface that has them.
+    pub(crate) fn find(component: &Component, handler: &str) -> Option<Self> {
         let find = |interface: &str, function: &str| {
             let interface = format!("windlass:controller/{interface}@{CONTRACT_VERSION}");
             let instance = component.get_export_index(None, interface.as_str())?;
             component.get_export_index(Some(&instance), function)
         };
         Some(Self {
-            describe: find("handler", "describe")?,
-            start: find("handler", "start")?,
-            sync_handler: find("handler", "sync-handler")?,
+            is_blocking: handler == BLOCKING_HANDLER,
+            describe: find(handler, "describe")?,
+            start: find(handler, "start")?,
+            sync_handler: find(handler, "sync-handler")?,
             observe: find("observer", "observe"),
             keys_for: find("mapper", "keys-for"),
         })
+    }
+
+    pub(crate) fn is_blocking(&self) -> bool {
+        self.is_blocking
     }
 
     pub(crate) fn has_observer(&self) -> bool {

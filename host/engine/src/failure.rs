@@ -1,5 +1,7 @@
 //! From an engine's error to the one [`GuestFailure`] that names its cause.
 
+use std::time::Duration;
+
 use wasmtime::{Trap, WasmBacktrace};
 use windlass_core::outcome::GuestFailure;
 
@@ -14,6 +16,18 @@ const TRANSFER_LIMIT_TEXT: &str = "fuel allocated for hostcalls has been exhaust
 #[error("{0}")]
 pub(crate) struct ContractBreach(pub(crate) String);
 
+/// The guest asked for the end of its process.
+#[derive(Debug, thiserror::Error)]
+#[error("called exit{}", if *success { "" } else { " with a failure" })]
+pub(crate) struct GuestExit {
+    pub(crate) success: bool,
+}
+
+/// `start` took longer than it may, waiting included.
+#[derive(Debug, thiserror::Error)]
+#[error("did not finish within {0:?}")]
+pub(crate) struct StartExceeded(pub(crate) Duration);
+
 /// How far an instance has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -27,7 +41,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) stage: Stage,
     pub(crate) limits: &'a Limits,
     pub(crate) stack_bytes: usize,
-    /// What the guest's panic hook said, if it ran.
+    /// What the guest's panic hook said, if it ran, or what its runtime wrote last on the
+    /// error stream.
     pub(crate) panic: Option<&'a str>,
 }
 
@@ -43,6 +58,13 @@ pub(crate) fn classify(error: &wasmtime::Error, circumstances: Circumstances<'_>
         return GuestFailure::Cpu {
             budget: limits.cpu_budget,
         };
+    }
+    if let Some(late) = error.downcast_ref::<StartExceeded>() {
+        return GuestFailure::Start(late.to_string());
+    }
+    if let Some(exit) = error.downcast_ref::<GuestExit>() {
+        let because = circumstances.panic.map(|panic| format!(": {panic}"));
+        return GuestFailure::Trap(format!("{exit}{}", because.unwrap_or_default()));
     }
     if let Some(breach) = error.downcast_ref::<ContractBreach>() {
         return GuestFailure::Contract(breach.0.clone());

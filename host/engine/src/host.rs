@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use smol_str::SmolStr;
+use tokio::time::Instant;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{Store, UpdateDeadline};
 use windlass_core::key::{ObjectKey, Resource};
@@ -12,7 +13,9 @@ use windlass_core::manifest::{Manifest, View, WatchId, WatchSpec, WatchTarget};
 use windlass_core::seams::{Ambient, Services};
 
 use crate::ambient::SystemAmbient;
+use crate::custom_metrics::DeclaredMetrics;
 use crate::failure::ContractBreach;
+use crate::imports::wasi::Streams;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::log_budget::LogBudget;
 use crate::meter::{CpuMeter, Tick};
@@ -37,6 +40,12 @@ pub(crate) struct HostState {
     pub(crate) redactor: Redactor,
     /// By watch, whether it shows the values of Secrets.
     secret_watches: Vec<bool>,
+    /// What the instance has declared to count.
+    pub(crate) metrics: DeclaredMetrics,
+    /// When `start` has to be over, while it runs.
+    pub(crate) start_deadline: Option<Instant>,
+    /// What it says on its standard streams.
+    pub(crate) streams: Streams,
     services: Option<Services>,
     limiter: MemoryLimiter,
     usage: Arc<Usage>,
@@ -78,6 +87,9 @@ impl HostState {
             syncs: HashMap::new(),
             redactor: Redactor::default(),
             secret_watches: Vec::new(),
+            metrics: DeclaredMetrics::new(Arc::clone(usage.custom())),
+            start_deadline: None,
+            streams: Streams::default(),
             services: None,
             limiter: MemoryLimiter::new(limits.memory_bytes, Share::new(Arc::clone(&usage))),
             limits,
@@ -91,6 +103,11 @@ impl HostState {
         if self.secret_watches.get(position) == Some(&true) {
             bodies.into_iter().for_each(|body| self.redactor.note(body));
         }
+    }
+
+    /// `start` is about to run.
+    pub(crate) fn start_begins(&mut self) {
+        self.start_deadline = Instant::now().checked_add(self.limits.start_timeout);
     }
 
     /// Counts a call of an import.

@@ -10,9 +10,11 @@ mod clock;
 mod discovery;
 mod lister;
 pub(crate) mod logging;
+mod metrics;
 mod module_config;
 mod random;
 mod recorder;
+pub(crate) mod wasi;
 mod workqueue;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -28,10 +30,12 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     wit::types::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::manifest::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::clientset::add_to_linker::<_, Own>(&mut linker, |state| state)?;
+    wit::blocking_clientset::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::discovery::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::workqueue::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::recorder::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::logging::add_to_linker::<_, Own>(&mut linker, |state| state)?;
+    wit::metrics::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::clock::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::random::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::module_config::add_to_linker::<_, Own>(&mut linker, |state| state)?;

@@ -4,25 +4,33 @@
 use wasmparser::{Encoding, Parser, Payload};
 use windlass_core::CONTRACT_VERSION;
 
+use crate::imports::wasi;
 use crate::load::LoadError;
 
 const PACKAGE: &str = "windlass:controller/";
 const WASM_MAGIC: &[u8] = b"\0asm";
 
 /// Interfaces of the contract that a guest may import. The last two only hold types.
-const PROVIDED: [&str; 11] = [
+const PROVIDED: [&str; 13] = [
     "lister",
     "clientset",
+    "blocking-clientset",
     "discovery",
     "workqueue",
     "recorder",
     "logging",
+    "metrics",
     "clock",
     "random",
     "module-config",
     "types",
     "manifest",
 ];
+
+/// What a guest exports to be called; the first that is there counts.
+const HANDLERS: [&str; 2] = ["handler", BLOCKING_HANDLER];
+/// The one for languages without asynchronous functions.
+pub(crate) const BLOCKING_HANDLER: &str = "blocking-handler";
 
 /// Names at the border of a component.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -101,8 +109,7 @@ pub(crate) fn check_contract(border: &Border) -> Result<(), LoadError> {
     for name in &border.imports {
         check_import(name)?;
     }
-    let handler = format!("{PACKAGE}handler@{CONTRACT_VERSION}");
-    if !border.exports.contains(&handler) {
+    if handler(&border.exports).is_none() {
         let exports = if border.exports.is_empty() {
             "nothing".to_owned()
         } else {
@@ -111,6 +118,15 @@ pub(crate) fn check_contract(border: &Border) -> Result<(), LoadError> {
         return Err(LoadError::NoHandler { exports });
     }
     Ok(())
+}
+
+/// The interface through which a component is called, without package and version.
+pub(crate) fn handler(exports: &[String]) -> Option<&'static str> {
+    let exported = |interface: &&str| {
+        let name = format!("{PACKAGE}{interface}@{CONTRACT_VERSION}");
+        exports.contains(&name)
+    };
+    HANDLERS.into_iter().find(exported)
 }
 
 fn check_version(name: &str) -> Result<(), LoadError> {
@@ -131,6 +147,7 @@ fn check_import(name: &str) -> Result<(), LoadError> {
     let interface = name.strip_prefix(PACKAGE).and_then(|rest| rest.split('@').next());
     match interface {
         Some(interface) if PROVIDED.contains(&interface) => Ok(()),
+        None if wasi::interface(name).is_some() => Ok(()),
         _ => Err(LoadError::UnknownImport {
             name: name.to_owned(),
         }),
@@ -190,10 +207,14 @@ mod tests {
         let handler = "windlass:controller/handler@0.1.0";
         refused(
             check_contract(&names(
-                &["windlass:controller/lister@0.1.0", "wasi:cli/environment@0.2.3"],
+                &["wasi:cli/environment@0.2.3", "wasi:http/outgoing-handler@0.2.3"],
                 &[handler],
             )),
-            "imports wasi:cli/environment@0.2.3, which Windlass does not provide",
+            "imports wasi:http/outgoing-handler@0.2.3, which Windlass does not provide",
+        );
+        refused(
+            check_contract(&names(&["wasi:cli/environment@0.3.0"], &[handler])),
+            "imports wasi:cli/environment@0.3.0, which Windlass does not provide",
         );
         refused(
             check_contract(&names(&["windlass:controller/secrets@0.1.0"], &[handler])),
@@ -202,14 +223,22 @@ mod tests {
     }
 
     #[test]
+    fn either_handler_will_do() {
+        for handler in ["handler", "blocking-handler"] {
+            let handler = format!("windlass:controller/{handler}@0.1.0");
+            check_contract(&names(&[], &[&handler])).unwrap();
+        }
+    }
+
+    #[test]
     fn a_component_without_a_handler_is_refused_with_what_it_exports() {
         refused(
             check_contract(&names(&[], &[])),
-            "does not export windlass:controller/handler, it exports nothing",
+            "exports neither windlass:controller/handler nor blocking-handler, it exports nothing",
         );
         refused(
             check_contract(&names(&[], &["wasi:http/incoming-handler@0.2.0", "run"])),
-            "does not export windlass:controller/handler, it exports wasi:http/incoming-handler@0.2.0, run",
+            "exports neither windlass:controller/handler nor blocking-handler, it exports wasi:http/incoming-handler@0.2.0, run",
         );
     }
 }

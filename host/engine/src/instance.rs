@@ -201,7 +201,7 @@ pub(crate) fn engine_failure(
         stage,
         limits: &state.limits,
         stack_bytes: engine.stack_bytes(),
-        panic: state.panic.as_deref(),
+        panic: state.panic.as_deref().or(state.streams.last_words()),
     };
     let failure = classify(error, circumstances);
     log_failure(&state.controller, &failure, &backtrace(error));

@@ -11,6 +11,7 @@
 //! API server, and nothing restarts a guest: that is the manager's business.
 
 pub mod ambient;
+pub mod custom_metrics;
 pub mod engine;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::exports::{ExportIndices, Exports};
 use crate::failure::Stage;
 use crate::host::{HostState, new_store};
+use crate::imports::wasi;
 use crate::inspect;
 use crate::instance::{Driver, Instance, engine_failure};
 use crate::limits::Limits;
@@ -66,7 +67,7 @@ pub enum LoadError {
         name: String,
     },
     /// It is no controller.
-    #[error("does not export windlass:controller/handler, it exports {exports}")]
+    #[error("exports neither windlass:controller/handler nor blocking-handler, it exports {exports}")]
     NoHandler {
         /// What it exports instead.
         exports: String,
@@ -89,6 +90,8 @@ pub struct OptionalExports {
     pub observer: bool,
     /// It turns events into keys.
     pub mapper: bool,
+    /// It is called through `blocking-handler`, and so with one key at a time.
+    pub blocking: bool,
 }
 
 /// A component that was checked, compiled and described. Cheap to clone.
@@ -147,6 +150,7 @@ impl Engine {
         let exports = OptionalExports {
             observer: checked.compiled.indices.has_observer(),
             mapper: checked.compiled.indices.has_mapper(),
+            blocking: checked.compiled.indices.is_blocking(),
         };
         let name = SmolStr::new(name);
         let state = HostState::without_services(name.clone(), config, limits.clone(), Arc::default());
@@ -188,18 +192,23 @@ impl Checked {
         inspect::check_contract(&border)?;
         let digest = sha256_hex(bytes);
         let (component, from_cache) = compile(engine, bytes, &digest)?;
-        let indices = ExportIndices::find(&component)
+        let handler = inspect::handler(&border.exports).unwrap_or_default();
+        let indices = ExportIndices::find(&component, handler)
             .ok_or_else(|| LoadError::Mismatch("a function of its handler is missing".to_owned()))?;
-        let pre = engine
-            .linker()
-            .instantiate_pre(&component)
-            .map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
+        let pre = link(engine, &component).map_err(|error| LoadError::Mismatch(format!("{error:#}")))?;
         Ok(Self {
             compiled: Compiled { pre, indices },
             imports: border.imports.into(),
             digest,
             from_cache,
         })
+    }
+}
+
+fn link(engine: &Engine, component: &Component) -> wasmtime::Result<InstancePre<HostState>> {
+    match wasi::extend(engine.linker(), engine.wasm(), component)? {
+        Some(linker) => linker.instantiate_pre(component),
+        None => engine.linker().instantiate_pre(component),
     }
 }
 

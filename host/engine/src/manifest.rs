@@ -74,7 +74,8 @@ pub(crate) fn from_guest(
         name: manifest.name.into(),
         version: manifest.version.into(),
         watches,
-        workers: manifest.workers,
+        // One that blocks takes one key at a time, so others need not be under way to it.
+        workers: if exports.blocking { 1 } else { manifest.workers },
         permissions,
         api_qps: manifest.api_qps,
         api_burst: manifest.api_burst,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::custom_metrics::CustomMetrics;
+
 /// A function that guests may import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is named after its interface and function")]
@@ -28,6 +30,10 @@ pub enum Import {
     ListerOrphans,
     LoggingEnabled,
     LoggingLog,
+    MetricsAdd,
+    MetricsDeclare,
+    MetricsObserve,
+    MetricsSet,
     ModuleConfigGet,
     RandomNext,
     RecorderRecord,
@@ -36,7 +42,7 @@ pub enum Import {
 
 impl Import {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::ClientsetGet,
         Self::ClientsetList,
         Self::ClientsetCreate,
@@ -53,6 +59,10 @@ impl Import {
         Self::ListerOrphans,
         Self::LoggingEnabled,
         Self::LoggingLog,
+        Self::MetricsAdd,
+        Self::MetricsDeclare,
+        Self::MetricsObserve,
+        Self::MetricsSet,
         Self::ModuleConfigGet,
         Self::RandomNext,
         Self::RecorderRecord,
@@ -79,6 +89,10 @@ impl Import {
             Self::ListerOrphans => "lister.orphans",
             Self::LoggingEnabled => "logging.enabled",
             Self::LoggingLog => "logging.log",
+            Self::MetricsAdd => "metrics.add",
+            Self::MetricsDeclare => "metrics.declare",
+            Self::MetricsObserve => "metrics.observe",
+            Self::MetricsSet => "metrics.set",
             Self::ModuleConfigGet => "module-config.get",
             Self::RandomNext => "random.next",
             Self::RecorderRecord => "recorder.record",
@@ -94,6 +108,7 @@ pub struct Usage {
     cpu_nanos: AtomicU64,
     instances: AtomicU64,
     calls: [AtomicU64; Import::ALL.len()],
+    custom: Arc<CustomMetrics>,
 }
 
 impl Usage {
@@ -121,6 +136,12 @@ impl Usage {
     pub fn calls(&self) -> impl Iterator<Item = (Import, u64)> {
         let counts = self.calls.iter().map(|count| count.load(Ordering::Relaxed));
         Import::ALL.into_iter().zip(counts)
+    }
+
+    /// What the guest counts itself.
+    #[must_use]
+    pub fn custom(&self) -> &Arc<CustomMetrics> {
+        &self.custom
     }
 
     /// A guest was run for this long.

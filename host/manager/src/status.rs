@@ -1,5 +1,6 @@
 //! A host in the form that the status page, the metrics and the terminal show.
 
+mod custom;
 mod leadership;
 
 use std::collections::BTreeMap;
@@ -139,6 +140,7 @@ fn module(handle: &ModuleHandle) -> ShownModule {
         syncs: controller.syncs.snapshot(),
         usage: usage(handle, &status),
         imports: imports(handle),
+        custom: custom::status(handle.controller.usage.custom()),
         api: controller.calls.snapshot(),
         poison_keys: poison_keys(handle),
         shadow: handle.shadow().as_ref().map(shadow),

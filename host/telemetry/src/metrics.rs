@@ -8,6 +8,7 @@
 //!
 //! Deliberately not here: counting. Everything is read from one [`HostStatus`].
 
+mod custom;
 pub(crate) mod exposition;
 mod host;
 mod module;
@@ -32,6 +33,10 @@ pub(crate) fn gather(status: &HostStatus) -> Exposition {
     let api_server = host_of(&status.api_server);
     for module in &status.modules {
         module::add(&mut exposition, module, api_server);
+    }
+    // After all of the host's own, whose names nobody may take.
+    for module in &status.modules {
+        custom::add(&mut exposition, module);
     }
     exposition
 }

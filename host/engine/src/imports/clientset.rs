@@ -1,15 +1,17 @@
 //! `clientset`: calls to the API server, by way of the module's own writer, which checks
-//! permissions and keeps the budget.
+//! permissions and keeps the budget; and its blocking twin, which does the same while the
+//! whole instance waits.
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use wasmtime::component::{Accessor, HasSelf};
 use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::seams::{self, ApiRequest, ApiVerb, SyncId};
 
-use crate::bindings::windlass::controller::clientset as wit;
-use crate::bindings::windlass::controller::types;
+use crate::bindings::windlass::controller::{blocking_clientset as blocking, clientset as wit, types};
 use crate::exports::core_key;
+use crate::failure::StartExceeded;
 use crate::host::{HostState, is_secrets};
 use crate::usage::Import;
 
@@ -19,105 +21,159 @@ type Answer = wasmtime::Result<Result<Vec<u8>, types::ApiError>>;
 impl wit::Host for HostState {}
 
 impl wit::HostWithStore<HostState> for Own {
-    async fn get(accessor: &Accessor<HostState, Self>, sync: SyncId, target: wit::Target) -> Answer {
+    async fn get(accessor: &Accessor<HostState, Self>, sync: SyncId, target: types::Target) -> Answer {
         call(accessor, sync, request(target, ApiVerb::Get)).await
     }
 
     async fn list(
-        accessor: &Accessor<HostState, Self>,
+        accessor: &Accessor<HostState, Self>, 
         sync: SyncId,
         resource: types::ApiResource,
-        options: wit::ListOptions,
+        options: types::ListOptions,
     ) -> Answer {
-        let key = ObjectKey::new(&options.namespace, "");
-        let options = seams::ListOptions {
-            label_selector: options.label_selector,
-            field_selector: options.field_selector,
-            limit: options.limit,
-            continue_token: options.continue_,
-        };
-        let resource = core_resource(&resource);
-        let request = ApiRequest {
-            resource,
-            key,
-            subresource: "".into(),
-            verb: ApiVerb::List(options),
-        };
-        call(accessor, sync, request).await
+        call(accessor, sync, list(&resource, options)).await
     }
 
     async fn create(
-        accessor: &Accessor<HostState, Self>,
+        accessor: &Accessor<HostState, Self>, 
         sync: SyncId,
-        target: wit::Target,
+        target: types::Target,
         body: Vec<u8>,
     ) -> Answer {
         call(accessor, sync, request(target, ApiVerb::Create(body.into()))).await
     }
 
     async fn update(
-        accessor: &Accessor<HostState, Self>,
+        accessor: &Accessor<HostState, Self>, 
         sync: SyncId,
-        target: wit::Target,
+        target: types::Target,
         body: Vec<u8>,
     ) -> Answer {
         call(accessor, sync, request(target, ApiVerb::Update(body.into()))).await
     }
 
     async fn patch(
-        accessor: &Accessor<HostState, Self>,
+        accessor: &Accessor<HostState, Self>, 
         sync: SyncId,
-        target: wit::Target,
-        patch_type: wit::PatchType,
+        target: types::Target,
+        patch_type: types::PatchType,
         body: Vec<u8>,
     ) -> Answer {
-        let patch_type = match patch_type {
-            wit::PatchType::JsonPatch => seams::PatchType::Json,
-            wit::PatchType::MergePatch => seams::PatchType::Merge,
-            wit::PatchType::StrategicMergePatch => seams::PatchType::StrategicMerge,
-        };
-        call(
-            accessor,
-            sync,
-            request(target, ApiVerb::Patch(patch_type, body.into())),
-        )
-        .await
+        call(accessor, sync, patch(target, patch_type, body)).await
     }
 
     async fn delete(
-        accessor: &Accessor<HostState, Self>,
+        accessor: &Accessor<HostState, Self>, 
         sync: SyncId,
-        target: wit::Target,
-        options: wit::DeleteOptions,
+        target: types::Target,
+        options: types::DeleteOptions,
     ) -> Answer {
-        let options = seams::DeleteOptions {
-            propagation_policy: options.propagation_policy.map(propagation_policy),
-            grace_period_seconds: options.grace_period_seconds,
-            precondition_uid: options.preconditions.uid,
-            precondition_resource_version: options.preconditions.resource_version,
-        };
-        call(accessor, sync, request(target, ApiVerb::Delete(options))).await
+        call(accessor, sync, delete(target, options)).await
+    }
+}
+
+impl blocking::Host for HostState {
+    async fn get(&mut self, sync: SyncId, target: types::Target) -> Answer {
+        call_blocking(self, sync, request(target, ApiVerb::Get)).await
+    }
+
+    async fn list(
+        &mut self, 
+        sync: SyncId,
+        resource: types::ApiResource,
+        options: types::ListOptions,
+    ) -> Answer {
+        call_blocking(self, sync, list(&resource, options)).await
+    }
+
+    async fn create(
+        &mut self, 
+        sync: SyncId,
+        target: types::Target,
+        body: Vec<u8>,
+    ) -> Answer {
+        call_blocking(self, sync, request(target, ApiVerb::Create(body.into()))).await
+    }
+
+    async fn update(
+        &mut self, 
+        sync: SyncId,
+        target: types::Target,
+        body: Vec<u8>,
+    ) -> Answer {
+        call_blocking(self, sync, request(target, ApiVerb::Update(body.into()))).await
+    }
+
+    async fn patch(
+        &mut self, 
+        sync: SyncId,
+        target: types::Target,
+        patch_type: types::PatchType,
+        body: Vec<u8>,
+    ) -> Answer {
+        call_blocking(self, sync, patch(target, patch_type, body)).await
+    }
+
+    async fn delete(
+        &mut self, 
+        sync: SyncId,
+        target: types::Target,
+        options: types::DeleteOptions,
+    ) -> Answer {
+        call_blocking(self, sync, delete(target, options)).await
     }
 }
 
 async fn call(accessor: &Accessor<HostState, Own>, sync: SyncId, request: ApiRequest) -> Answer {
-    let secret = is_secrets(&request.resource);
-    let import = import(&request.verb);
-    let answer = accessor.with(|mut access| -> wasmtime::Result<_> {
-        let state = access.get();
-        state.called(import);
-        if let (true, Some(body)) = (secret, body(&request.verb)) {
+    let call = accessor.with(|mut access| Call::begin(access.get(), sync, request))?;
+    let answer = call.answer.await;
+    if call.is_secret {
+        accessor.with(|mut access| note_secret(access.get(), &answer));
+    }
+    Ok(answer.map(Bytes::into).map_err(api_error))
+}
+
+/// The blocking twin. While the guest waits here nobody else looks at the clock of `start`.
+async fn call_blocking(state: &mut HostState, sync: SyncId, request: ApiRequest) -> Answer {
+    let call = Call::begin(state, sync, request)?;
+    let answer = match state.start_deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, call.answer)
+            .await
+            .map_err(|_elapsed| StartExceeded(state.limits.start_timeout))?,
+        None => call.answer.await,
+    };
+    if call.is_secret {
+        note_secret(state, &answer);
+    }
+    Ok(answer.map(Bytes::into).map_err(api_error))
+}
+
+/// A call that is on its way.
+struct Call {
+    is_secret: bool,
+    answer: BoxFuture<'static, Result<Bytes, ApiError>>,
+}
+
+impl Call {
+    fn begin(state: &mut HostState, sync: SyncId, request: ApiRequest) -> wasmtime::Result<Self> {
+        state.called(import(&request.verb));
+        let is_secret = is_secrets(&request.resource);
+        if let (true, Some(body)) = (is_secret, body(&request.verb)) {
             state.redactor.note(body);
         }
         // The guest waits, for something that its budget of API calls bounds.
         state.meter.progress();
-        Ok(state.services()?.writer.call(sync, request))
-    })?;
-    let answer = answer.await;
-    if let (true, Ok(body)) = (secret, &answer) {
-        accessor.with(|mut access| access.get().redactor.note(body));
+        Ok(Self {
+            is_secret,
+            answer: state.services()?.writer.call(sync, request),
+        })
     }
-    Ok(answer.map(Bytes::into).map_err(api_error))
+}
+
+fn note_secret(state: &mut HostState, answer: &Result<Bytes, ApiError>) {
+    if let Ok(body) = answer {
+        state.redactor.note(body);
+    }
 }
 
 fn import(verb: &ApiVerb) -> Import {
@@ -138,7 +194,42 @@ fn body(verb: &ApiVerb) -> Option<&Bytes> {
     }
 }
 
-fn request(target: wit::Target, verb: ApiVerb) -> ApiRequest {
+fn list(resource: &types::ApiResource, options: types::ListOptions) -> ApiRequest {
+    let key = ObjectKey::new(&options.namespace, "");
+    let options = seams::ListOptions {
+        label_selector: options.label_selector,
+        field_selector: options.field_selector,
+        limit: options.limit,
+        continue_token: options.continue_,
+    };
+    ApiRequest {
+        resource: core_resource(resource),
+        key,
+        subresource: "".into(),
+        verb: ApiVerb::List(options),
+    }
+}
+
+fn patch(target: types::Target, patch_type: types::PatchType, body: Vec<u8>) -> ApiRequest {
+    let patch_type = match patch_type {
+        types::PatchType::JsonPatch => seams::PatchType::Json,
+        types::PatchType::MergePatch => seams::PatchType::Merge,
+        types::PatchType::StrategicMergePatch => seams::PatchType::StrategicMerge,
+    };
+    request(target, ApiVerb::Patch(patch_type, body.into()))
+}
+
+fn delete(target: types::Target, options: types::DeleteOptions) -> ApiRequest {
+    let options = seams::DeleteOptions {
+        propagation_policy: options.propagation_policy.map(propagation_policy),
+        grace_period_seconds: options.grace_period_seconds,
+        precondition_uid: options.preconditions.uid,
+        precondition_resource_version: options.preconditions.resource_version,
+    };
+    request(target, ApiVerb::Delete(options))
+}
+
+fn request(target: types::Target, verb: ApiVerb) -> ApiRequest {
     ApiRequest {
         resource: core_resource(&target.resource),
         key: core_key(&target.key),
@@ -151,11 +242,11 @@ fn core_resource(resource: &types::ApiResource) -> Resource {
     Resource::new(&resource.group, &resource.version, &resource.plural)
 }
 
-fn propagation_policy(policy: wit::PropagationPolicy) -> seams::PropagationPolicy {
+fn propagation_policy(policy: types::PropagationPolicy) -> seams::PropagationPolicy {
     match policy {
-        wit::PropagationPolicy::Background => seams::PropagationPolicy::Background,
-        wit::PropagationPolicy::Foreground => seams::PropagationPolicy::Foreground,
-        wit::PropagationPolicy::Orphan => seams::PropagationPolicy::Orphan,
+        types::PropagationPolicy::Background => seams::PropagationPolicy::Background,
+        types::PropagationPolicy::Foreground => seams::PropagationPolicy::Foreground,
+        types::PropagationPolicy::Orphan => seams::PropagationPolicy::Orphan,
     }
 }
 

@@ -45,37 +45,47 @@ impl wit::HostWithStore<HostState> for HasSelf<HostState> {
         fields: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
         access.get().called(Import::LoggingLog);
-        // Not what the guest was told, which may be what a recorded one was told elsewhere.
-        let is_wanted =
-            core_level(level) <= access.get().limits.log_level && SystemAmbient.logs(core_level(level));
-        if !is_wanted && level != wit::Level::Error {
-            return Ok(());
-        }
-        let (message, fields) = redact(&mut access.get().redactor, message, fields);
-        if level == wit::Level::Error
-            && let Some(panic) = panic_text(&fields)
-        {
-            access.get().panic = Some(panic);
-        }
-        if !is_wanted {
-            return Ok(());
-        }
-        let LineVerdict::Write { dropped_before } = access.get().log_budget.line(Instant::now()) else {
-            return Ok(());
-        };
-        let object = current_sync(&mut access.as_context_mut())?;
-        let controller = &access.get().controller;
-        if dropped_before > 0 {
-            tracing::warn!(target: TARGET, %controller, lines = dropped_before, "dropped log lines over the budget");
-        }
-        let line = Line {
-            level,
-            message: one_line(message),
-            fields: join(&fields),
-        };
-        line.write(controller, object.as_ref());
-        Ok(())
+        log(&mut access.as_context_mut(), level, message, fields)
     }
+}
+
+/// Writes a line of the guest, if it is wanted and within the budget.
+pub(crate) fn log(
+    context: &mut StoreContextMut<'_, HostState>,
+    level: wit::Level,
+    message: String,
+    fields: Vec<(String, String)>,
+) -> wasmtime::Result<()> {
+    let state = context.data_mut();
+    // Not what the guest was told, which may be what a recorded one was told elsewhere.
+    let is_wanted = core_level(level) <= state.limits.log_level && SystemAmbient.logs(core_level(level));
+    if !is_wanted && level != wit::Level::Error {
+        return Ok(());
+    }
+    let (message, fields) = redact(&mut state.redactor, message, fields);
+    if level == wit::Level::Error
+        && let Some(panic) = panic_text(&fields)
+    {
+        state.panic = Some(panic);
+    }
+    if !is_wanted {
+        return Ok(());
+    }
+    let LineVerdict::Write { dropped_before } = state.log_budget.line(Instant::now()) else {
+        return Ok(());
+    };
+    let object = current_sync(context)?;
+    let controller = &context.data().controller;
+    if dropped_before > 0 {
+        tracing::warn!(target: TARGET, %controller, lines = dropped_before, "dropped log lines over the budget");
+    }
+    let line = Line {
+        level,
+        message: one_line(message),
+        fields: join(&fields),
+    };
+    line.write(controller, object.as_ref());
+    Ok(())
 }
 
 /// What a panic hook said.

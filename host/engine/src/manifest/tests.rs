@@ -4,6 +4,7 @@ use crate::bindings::windlass::controller::types::ApiResource;
 const NO_OPTIONAL_EXPORTS: OptionalExports = OptionalExports {
     observer: false,
     mapper: false,
+    blocking: false,
 };
 
 fn pods() -> wit::Watch {

@@ -19,7 +19,8 @@ async fn a_guest_is_described_while_it_is_loaded() {
         counter.exports,
         OptionalExports {
             observer: true,
-            mapper: true
+            mapper: true,
+            blocking: false
         }
     );
     assert!(
@@ -36,7 +37,8 @@ async fn a_guest_is_described_while_it_is_loaded() {
         hostile.exports,
         OptionalExports {
             observer: false,
-            mapper: false
+            mapper: false,
+            blocking: false
         }
     );
 }
@@ -82,12 +84,12 @@ fn importing(name: &str) -> Bytes {
 }
 
 #[tokio::test]
-async fn a_component_that_wants_files_or_the_environment_is_refused_by_name() {
+async fn a_component_that_wants_what_no_guest_gets_is_refused_by_name() {
     for name in [
-        "wasi:filesystem/preopens@0.2.3",
-        "wasi:filesystem/types@0.2.3",
-        "wasi:cli/environment@0.2.3",
-        "wasi:sockets/tcp@0.2.3",
+        "wasi:http/outgoing-handler@0.2.3",
+        "wasi:keyvalue/store@0.2.0",
+        "wasi:filesystem/preopens@0.3.0",
+        "wasi:sockets/tcp@0.1.0",
         "windlass:controller/files@0.1.0",
     ] {
         assert_eq!(
@@ -101,7 +103,7 @@ async fn a_component_that_wants_files_or_the_environment_is_refused_by_name() {
 async fn a_component_without_a_handler_is_refused() {
     assert_eq!(
         refusal(fixture("no-handler"), "").await,
-        "does not export windlass:controller/handler, it exports windlass:controller/observer@0.1.0"
+        "exports neither windlass:controller/handler nor blocking-handler, it exports windlass:controller/observer@0.1.0"
     );
 }
 

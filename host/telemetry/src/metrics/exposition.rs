@@ -4,8 +4,11 @@
 //! labels; no family and no series comes twice; every label value is escaped.
 //! Deliberately not here: which metrics there are.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use smol_str::SmolStr;
 
 use crate::histogram::Histogram;
 
@@ -61,22 +64,22 @@ impl Kind {
 }
 
 /// Names and values of labels.
-pub(crate) type Labels<'a> = &'a [(&'static str, &'a str)];
+pub(crate) type Labels<'a> = &'a [(&'a str, &'a str)];
 
 /// The same, in the order of their names.
-pub(crate) type LabelSet = Vec<(&'static str, String)>;
+pub(crate) type LabelSet = Vec<(SmolStr, String)>;
 
 /// What will be written.
 #[derive(Debug, Default)]
 pub(crate) struct Exposition {
-    families: BTreeMap<&'static str, Family>,
+    families: BTreeMap<Cow<'static, str>, Family>,
 }
 
 /// The series of one name.
 #[derive(Debug)]
 pub(crate) struct Family {
     pub(crate) kind: Kind,
-    pub(crate) help: &'static str,
+    pub(crate) help: Cow<'static, str>,
     pub(crate) series: BTreeMap<LabelSet, Value>,
 }
 
@@ -90,17 +93,28 @@ pub(crate) enum Value {
 impl Exposition {
     /// Begins a family, which is written even if nothing is added to it.
     pub(crate) fn family(&mut self, name: &'static str, kind: Kind, help: &'static str) -> Series<'_> {
-        let family = self.families.entry(name).or_insert_with(|| Family {
+        let family = self.families.entry(name.into()).or_insert_with(|| Family {
             kind,
-            help,
+            help: help.into(),
             series: BTreeMap::new(),
         });
         Series(family)
     }
 
+    /// The same for a family that a guest declared. `None` if there is one of this name
+    /// that counts otherwise: a name has one type.
+    pub(crate) fn declared_family(&mut self, name: String, kind: Kind, help: &str) -> Option<Series<'_>> {
+        let family = self.families.entry(name.into()).or_insert_with(|| Family {
+            kind,
+            help: help.to_owned().into(),
+            series: BTreeMap::new(),
+        });
+        (family.kind == kind).then_some(Series(family))
+    }
+
     /// All of it, by name.
-    pub(crate) fn families(&self) -> impl Iterator<Item = (&'static str, &Family)> {
-        self.families.iter().map(|(name, family)| (*name, family))
+    pub(crate) fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
+        self.families.iter().map(|(name, family)| (name.as_ref(), family))
     }
 
     /// All of it as text.
@@ -161,7 +175,7 @@ impl Family {
             (Format::OpenMetrics, Kind::Counter) => name.strip_suffix("_total").unwrap_or(name),
             _ => name,
         };
-        let help = escape(self.help, format == Format::OpenMetrics);
+        let help = escape(&self.help, format == Format::OpenMetrics);
         push(text, format_args!("# HELP {header} {help}\n"));
         push(text, format_args!("# TYPE {header} {}\n", self.kind.name()));
         for (labels, value) in &self.series {
@@ -210,7 +224,7 @@ fn sample(text: &mut String, name: &str, labels: &str, suffix: &str, value: f64)
 
 fn label_set(labels: Labels<'_>) -> LabelSet {
     let labels = labels.iter();
-    let mut set: LabelSet = labels.map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let mut set: LabelSet = labels.map(|(name, value)| (SmolStr::new(name), (*value).to_owned())).collect();
     set.sort_unstable();
     set
 }

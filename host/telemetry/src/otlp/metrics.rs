@@ -184,7 +184,7 @@ impl<'a> Metric<'a> {
             .collect();
         Self {
             name,
-            description: family.help,
+            description: &family.help,
             data: match family.kind {
                 Kind::Counter => Data::Sum {
                     aggregation_temporality: CUMULATIVE,

@@ -34,6 +34,8 @@ pub struct ModuleStatus {
     pub api: ApiStatus,
     /// Calls of the host's imports, by `interface.function`.
     pub imports: BTreeMap<String, u64>,
+    /// What its guest counts itself.
+    pub custom: CustomStatus,
     /// The version that runs in its shadow, if one does.
     pub shadow: Option<ShadowStatus>,
     /// Keys that are set aside because their syncs kill the guest.
@@ -405,6 +407,42 @@ impl UsageStatus {
     pub fn restart_total(&self) -> u64 {
         self.restarts.values().sum()
     }
+}
+
+/// The metrics that a guest declared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CustomStatus {
+    /// By name.
+    pub metrics: Vec<CustomMetric>,
+    /// Values that did not fit or made no sense.
+    pub dropped: u64,
+}
+
+/// One metric of a guest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomMetric {
+    /// As the guest named it.
+    pub name: String,
+    /// For people.
+    pub help: String,
+    /// Names of its labels.
+    pub labels: Vec<String>,
+    /// Values of the labels with what was counted for them.
+    pub series: CustomSeries,
+}
+
+/// The series of a metric, by its type.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CustomSeries {
+    /// It only goes up.
+    Counter(Vec<(Vec<String>, f64)>),
+    /// It goes up and down.
+    Gauge(Vec<(Vec<String>, f64)>),
+    /// Observations by size.
+    Histogram(Vec<(Vec<String>, Histogram)>),
 }
 
 /// A module's calls to the API server.

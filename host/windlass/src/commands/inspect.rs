@@ -57,7 +57,8 @@ pub(crate) fn read(guest: &str) -> anyhow::Result<Bytes> {
 fn describe(guest: &LoadedGuest, limits: &Limits) -> Result<String, std::fmt::Error> {
     let manifest = &guest.manifest;
     let mut out = String::new();
-    let mut exports = vec!["handler"];
+    let handler = if guest.exports.blocking { "blocking-handler" } else { "handler" };
+    let mut exports = vec![handler];
     exports.extend(guest.exports.observer.then_some("observer"));
     exports.extend(guest.exports.mapper.then_some("mapper"));
     writeln!(out, "Name:         {}", manifest.name)?;

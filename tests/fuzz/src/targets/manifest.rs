@@ -48,6 +48,7 @@ fn describe(data: &[u8]) {
     let exports = OptionalExports {
         observer: head.number(4) & 1 == 1,
         mapper: head.number(4) & 2 == 2,
+        blocking: head.number(4) & 4 == 4,
     };
     let Ok(manifest) = manifest(described, exports) else {
         return;

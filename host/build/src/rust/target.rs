@@ -6,17 +6,19 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use crate::error::BuildError;
+use crate::process;
+use crate::project::Language;
 
 /// What guests are compiled for: nothing of an operating system, so nothing to import from one.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "rust-web-llvm"];
 const DEBIAN_COMPILER: &str = "/usr/bin/rustc";
 
 /// How to compile for wasm here.
 #[derive(Debug)]
-pub(crate) enum Toolchain {
+pub enum Target {
     /// The toolchain has the target's standard library.
     Installed,
     /// Debian's compiler builds the standard library from Debian's source.
@@ -26,38 +28,38 @@ pub(crate) enum Toolchain {
     },
 }
 
-impl Toolchain {
+impl Target {
     /// Looks, and installs what is missing. `workspace` decides which toolchain rustup takes.
-    pub(crate) fn detect(workspace: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When there is no way; the message says what would be one.
+    pub fn find(workspace: &Path) -> Result<Self, BuildError> {
         if has_target(workspace)? || (rustup_adds_target(workspace) && has_target(workspace)?) {
             return Ok(Self::Installed);
         }
         if debian_source().is_none() && !apt_installs() {
-            bail!(
-                "there is no way to compile for {TARGET} here. One of these helps:\n  \
-                 rustup target add {TARGET}\n  \
-                 sudo apt-get install {}",
+            return Err(missing(format!(
+                "one of these helps:\n  rustup target add {TARGET}\n  sudo apt-get install {}",
                 DEBIAN_PACKAGES.join(" ")
-            );
+            )));
         }
-        ensure!(
-            debian_source().is_some(),
-            "Debian's rust-web-src brought no standard library for {DEBIAN_COMPILER}"
-        );
+        if debian_source().is_none() {
+            let problem = "Debian's rust-web-src brought no standard library for";
+            return Err(missing(format!("{problem} {DEBIAN_COMPILER}")));
+        }
         let linker = sysroot(workspace)?.join(format!(
             "lib/rustlib/{}-unknown-linux-gnu/bin/rust-lld",
             std::env::consts::ARCH
         ));
-        ensure!(
-            linker.exists(),
-            "the toolchain has no linker at {}",
-            linker.display()
-        );
+        if !linker.exists() {
+            return Err(missing(format!("the toolchain has no linker at {}", linker.display())));
+        }
         Ok(Self::Debian { linker })
     }
 
     /// `cargo build` for the target, ready for further arguments.
-    pub(crate) fn cargo_build(&self) -> Command {
+    #[must_use]
+    pub fn cargo_build(&self) -> Command {
         let mut command = Command::new("cargo");
         command.args(["build", "--target", TARGET]);
         if let Self::Debian { linker } = self {
@@ -72,28 +74,27 @@ impl Toolchain {
 }
 
 /// rustc prints a folder even when it does not exist.
-fn has_target(workspace: &Path) -> Result<bool> {
+fn has_target(workspace: &Path) -> Result<bool, BuildError> {
     Ok(PathBuf::from(rustc_prints(workspace, &["target-libdir", "--target", TARGET])?).exists())
 }
 
-fn sysroot(workspace: &Path) -> Result<PathBuf> {
+fn sysroot(workspace: &Path) -> Result<PathBuf, BuildError> {
     Ok(rustc_prints(workspace, &["sysroot"])?.into())
 }
 
-fn rustc_prints(workspace: &Path, what: &[&str]) -> Result<String> {
-    let output = Command::new("rustc")
-        .arg("--print")
-        .args(what)
-        .current_dir(workspace)
-        .output()
-        .context("running rustc")?;
-    ensure!(
-        output.status.success(),
-        "rustc --print {}:\n{}",
-        what.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+fn rustc_prints(workspace: &Path, what: &[&str]) -> Result<String, BuildError> {
+    let mut rustc = Command::new("rustc");
+    rustc.arg("--print").args(what).current_dir(workspace);
+    let printed = process::output(&format!("rustc --print {}", what.join(" ")), &mut rustc)?;
+    Ok(String::from_utf8_lossy(&printed).trim().to_owned())
+}
+
+fn missing(advice: String) -> BuildError {
+    BuildError::Missing {
+        program: format!("a way to compile for {TARGET}"),
+        language: Language::Rust,
+        advice,
+    }
 }
 
 fn rustup_adds_target(workspace: &Path) -> bool {

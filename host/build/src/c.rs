@@ -1,0 +1,100 @@
+//! C: bindings that are generated for the guest's world, and zig's clang, which brings a
+//! libc for wasm along.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+use wit_bindgen_core::{AsyncFilterSet, Files};
+
+use crate::component;
+use crate::error::BuildError;
+use crate::process;
+use crate::project::Project;
+use crate::toolchain::Zig;
+
+/// Names of the generated files and of what is not part of an interface: `windlass.h`,
+/// `windlass_string_t`.
+const BINDINGS: &str = "windlass";
+
+const FLAGS: [&str; 9] = [
+    "-target",
+    "wasm32-wasi",
+    "-mexec-model=reactor",
+    "-std=c17",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-g0",
+    "-s",
+];
+
+pub(crate) fn build(project: &Project, zig: &Zig) -> Result<Vec<u8>, BuildError> {
+    let target = project.target();
+    let bindings = bindings(project)?;
+    let include = project.folder.join("include");
+    let module = target.join("module.wasm");
+    process::run(
+        "the C compiler",
+        Command::new(&zig.python)
+            .args(["-m", "ziglang", "cc"])
+            .args(FLAGS)
+            .arg("-isystem")
+            .arg(&bindings)
+            .args(include.is_dir().then(|| format!("-I{}", include.display())))
+            .args(sources(&project.folder)?)
+            .args(c_files(&bindings)?)
+            .arg(bindings.join(format!("{BINDINGS}_component_type.o")))
+            .arg("-o")
+            .arg(&module)
+            .current_dir(&project.folder),
+    )?;
+    let bytes = std::fs::read(&module).map_err(BuildError::file(&module))?;
+    component::encode_with_adapter(&bytes, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+}
+
+/// The C files of a project, relative to it: those in `src`, otherwise those beside it.
+pub(crate) fn sources(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    let nested = folder.join("src");
+    let found = c_files(if nested.is_dir() { &nested } else { folder })?;
+    Ok(found
+        .into_iter()
+        .map(|path| path.strip_prefix(folder).map(Path::to_owned).unwrap_or(path))
+        .collect())
+}
+
+fn c_files(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(BuildError::file(folder))? {
+        let path = entry.map_err(BuildError::file(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "c") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn bindings(project: &Project) -> Result<PathBuf, BuildError> {
+    let folder = project.target().join("bindings");
+    std::fs::create_dir_all(&folder).map_err(BuildError::file(&folder))?;
+    let (mut resolve, world) = project.world.resolve();
+    let options = wit_bindgen_c::Opts {
+        rename_world: Some(BINDINGS.to_owned()),
+        async_: AsyncFilterSet::all(false),
+        ..wit_bindgen_c::Opts::default()
+    };
+    let mut files = Files::default();
+    options
+        .build()
+        .generate(&mut resolve, world, &mut files)
+        .map_err(|error| BuildError::NoComponent {
+            what: "the generator of bindings".to_owned(),
+            problem: format!("{error:#}"),
+        })?;
+    for (name, content) in files.iter() {
+        let path = folder.join(name);
+        std::fs::write(&path, content).map_err(BuildError::file(&path))?;
+    }
+    Ok(folder)
+}

@@ -1,0 +1,50 @@
+//! `wasi:io/poll`: what is ready is ready at once, and nothing else ever happens.
+//!
+//! A guest cannot wait for time to pass, because a sync that sleeps holds its instance
+//! and its key; returning `requeue-after` is the way to do that.
+
+use wasmtime::component::{LinkerInstance, Resource};
+
+use super::refuse;
+use crate::failure::ContractBreach;
+use crate::host::HostState;
+
+/// A handle to something that can be waited for.
+pub(super) struct Pollable;
+
+const READY: u32 = 0;
+const LATER: u32 = 1;
+
+/// Ready at once.
+pub(super) fn ready() -> Resource<Pollable> {
+    Resource::new_own(READY)
+}
+
+/// Ready when this many nanoseconds have passed, so at once or not in this call.
+pub(super) fn after(nanos: u64) -> Resource<Pollable> {
+    Resource::new_own(if nanos == 0 { READY } else { LATER })
+}
+
+pub(super) fn function(linker: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::Result<()> {
+    match name {
+        "[method]pollable.ready" => linker.func_wrap(name, |_, (pollable,): (Resource<Pollable>,)| {
+            Ok((pollable.rep() == READY,))
+        }),
+        "[method]pollable.block" => linker.func_wrap(name, |_, (pollable,): (Resource<Pollable>,)| {
+            if pollable.rep() == READY { Ok(()) } else { Err(sleeps()) }
+        }),
+        "poll" => linker.func_wrap(name, |_, (pollables,): (Vec<Resource<Pollable>>,)| {
+            let ready: Vec<u32> = (0_u32..)
+                .zip(&pollables)
+                .filter(|(_, pollable)| pollable.rep() == READY)
+                .map(|(position, _)| position)
+                .collect();
+            if ready.is_empty() { Err(sleeps()) } else { Ok((ready,)) }
+        }),
+        _ => refuse::function(linker, "io/poll", name),
+    }
+}
+
+fn sleeps() -> wasmtime::Error {
+    ContractBreach("waits for time to pass: return `requeue-after` instead of sleeping".to_owned()).into()
+}

@@ -1,0 +1,1 @@
+// Lets realloc_wasm.go declare functions without a body.
