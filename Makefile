@@ -11,6 +11,10 @@ help: ## Show the verbs
 guests: ## Build every guest and test fixture to target/guests/*.wasm
 	@$(XTASK) guests
 
+.PHONY: languages
+languages: ## Build the guests in other languages that tests run
+	@$(XTASK) languages
+
 .PHONY: build
 build: guests ## Build the binary with the stock guests inside: target/release/windlass
 	@$(CARGO) build --quiet --release --workspace --bins
@@ -27,6 +31,8 @@ up: build ## Bring an embedded cluster with three nodes
 test: guests ## Run every test, native and guest
 	@$(XTASK) kubectl
 	@$(XTASK) tools
+	@$(XTASK) languages
+	@$(XTASK) bindings --check
 	@$(CARGO) build --quiet --workspace --bins --tests
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'

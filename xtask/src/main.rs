@@ -6,6 +6,7 @@ mod boundaries;
 mod fuzz;
 mod guests;
 mod kubectl;
+mod languages;
 mod tools;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ const USAGE: &str = "\
 usage: cargo xtask <verb>
 
   guests [name…] [--out <folder>]   build guests and fixtures to components (default: all, to target/guests)
+  languages [name…]                 build guests in other languages, where their toolchains are or can be installed
   bindings [--check]                generate the bindings that SDKs keep in their sources, or compare them
   boundaries                        the crate map, and no source file outside the module tree
   kubectl                           build the kubectl that the tests drive, if Go is there
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
 fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.split_first() {
         Some((verb, rest)) if verb == "guests" => guests::build(&guests::Args::parse(rest)?),
+        Some((verb, names)) if verb == "languages" => languages::build(&root()?, names),
         Some((verb, flags)) if verb == "bindings" => bindings::run(&root()?, flags),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [])) if verb == "kubectl" => kubectl::build(&root()?),

@@ -18,7 +18,7 @@ struct Tool {
     tests: &'static str,
 }
 
-const TOOLS: [Tool; 3] = [
+const TOOLS: [Tool; 6] = [
     Tool {
         name: "docker-registry",
         program: "docker-registry",
@@ -33,6 +33,21 @@ const TOOLS: [Tool; 3] = [
         name: "chromium",
         program: "chromium",
         tests: "the tests of the status page",
+    },
+    Tool {
+        name: "golang",
+        program: "go",
+        tests: "the tests of guests in Go",
+    },
+    Tool {
+        name: "npm",
+        program: "npm",
+        tests: "the tests of guests in JavaScript",
+    },
+    Tool {
+        name: "python3-venv",
+        program: "python3",
+        tests: "the tests of guests in Python and C",
     },
 ];
 

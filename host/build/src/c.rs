@@ -21,7 +21,7 @@ const FLAGS: [&str; 9] = [
     "-target",
     "wasm32-wasi",
     "-mexec-model=reactor",
-    "-std=c17",
+    "-std=gnu17",
     "-O2",
     "-Wall",
     "-Wextra",

@@ -43,6 +43,12 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// The same, live.
     Top(TopArgs),
+    /// Build a project, in any language, to a guest.
+    ///
+    /// The language is told by the project's own files (Cargo.toml, go.mod, pyproject.toml,
+    /// package.json, C sources) or by a windlass.yaml. What its toolchain lacks is installed
+    /// once, pinned, into the cache folder, with pip or npm.
+    Build(BuildArgs),
     /// Show what a guest is: contract version, watches, permissions, limits.
     Inspect(InspectArgs),
     /// Check, print and explain configurations.
@@ -286,6 +292,26 @@ pub(crate) struct DemoArgs {
     pub(crate) nodes: u32,
     #[command(flatten)]
     pub(crate) host: HostArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// The project's folder.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// The component; default `target/windlass/NAME.wasm` in the project.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Load it as a host would, and refuse what a host refuses.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Module configuration (JSON) to check it with.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) module_config: String,
+    /// Where toolchains are installed; default `toolchains` in `$XDG_CACHE_HOME/windlass` or
+    /// `~/.cache/windlass`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) toolchains: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+mod build;
 mod config;
 mod demo;
 mod dry_run;
@@ -31,6 +32,7 @@ impl Command {
             Self::Demo(_) => "error",
             Self::Status(_)
             | Self::Top(_)
+            | Self::Build(_)
             | Self::Inspect(_)
             | Self::Replay(_)
             | Self::Config(_)
@@ -52,6 +54,7 @@ pub(crate) fn dispatch(command: Command, logging: &Logging) -> anyhow::Result<Ex
         Command::Demo(args) => runtime()?.block_on(demo::demo(args, logging)),
         Command::Status(args) => runtime()?.block_on(status::status(args)),
         Command::Top(args) => runtime()?.block_on(status::top(args)),
+        Command::Build(args) => runtime()?.block_on(build::build(args)),
         Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),
         Command::Config(command) => runtime()?.block_on(config::config(command)),
         Command::Rbac(args) => runtime()?.block_on(rbac::rbac(args)),

@@ -326,7 +326,8 @@ pub(crate) fn registry_cache(cache_dir: Option<&Path>) -> anyhow::Result<Option<
     })?))
 }
 
-fn cache_folder(cache_dir: Option<&Path>) -> Option<PathBuf> {
+/// Where everything is kept that can be made again.
+pub(crate) fn cache_folder(cache_dir: Option<&Path>) -> Option<PathBuf> {
     let users = || {
         set("XDG_CACHE_HOME")
             .or_else(|| set("HOME").map(|home| home.join(".cache")))

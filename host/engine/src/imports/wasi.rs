@@ -85,7 +85,7 @@ pub(crate) fn extend(
         for (item, definition) in instance.exports(engine) {
             match definition.ty {
                 ComponentItem::ComponentFunc(_) => function(&mut target, interface, item)?,
-                ComponentItem::Resource(_) => resource(&mut target, interface, item)?,
+                ComponentItem::Resource(_) => resource(&mut target, item)?,
                 // A type, which needs no implementation.
                 _ => {}
             }
@@ -119,11 +119,12 @@ fn function(linker: &mut LinkerInstance<'_, HostState>, interface: &str, name: &
     }
 }
 
-fn resource(linker: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> wasmtime::Result<()> {
-    let of = match (interface, name) {
-        ("io/poll", "pollable") => ResourceType::host::<poll::Pollable>(),
-        ("io/streams", "output-stream") => ResourceType::host::<streams::Output>(),
-        ("io/streams", "input-stream") => ResourceType::host::<streams::Input>(),
+/// Interfaces show each other's resources under the same name.
+fn resource(linker: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::Result<()> {
+    let of = match name {
+        "pollable" => ResourceType::host::<poll::Pollable>(),
+        "output-stream" => ResourceType::host::<streams::Output>(),
+        "input-stream" => ResourceType::host::<streams::Input>(),
         _ => ResourceType::host::<Nothing>(),
     };
     // Handles are numbers without anything behind them, so there is nothing to free.

@@ -37,14 +37,16 @@ impl<S: Subscriber> Layer<S> for ThreadLog {
     }
 }
 
-fn capture() {
+/// Collects from now on.
+pub(crate) fn capture() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ThreadLog)).unwrap();
     });
 }
 
-fn lines() -> Vec<String> {
+/// What this thread has logged since the last time.
+pub(crate) fn lines() -> Vec<String> {
     LINES.take()
 }
 

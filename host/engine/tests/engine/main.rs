@@ -7,6 +7,7 @@ mod cache;
 mod calls;
 mod hostile;
 mod imports;
+mod languages;
 mod loading;
 mod support;
 mod usage;

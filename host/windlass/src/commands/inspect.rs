@@ -17,15 +17,8 @@ use crate::output::out;
 use crate::{guests, stock};
 
 pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
-    let bytes = read(&args.guest)?;
-    let config: serde_json::Value =
-        serde_json::from_str(&args.module_config).context("--module-config is not JSON")?;
-    let engine = guests::engine(None)?;
     let limits = Limits::default();
-    let guest = engine
-        .load(&args.guest, bytes, Bytes::from(config.to_string()), &limits)
-        .await
-        .with_context(|| format!("cannot load {}", args.guest))?;
+    let guest = load(&args.guest, read(&args.guest)?, &args.module_config, &limits).await?;
     let text = if args.rbac {
         super::rbac::yaml(&[rbac::cluster_role(
             &format!("windlass-{}", guest.manifest.name),
@@ -36,6 +29,21 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     };
     out!("{text}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Loads a guest as a host would, to look at it.
+pub(crate) async fn load(
+    name: &str,
+    bytes: Bytes,
+    config: &str,
+    limits: &Limits,
+) -> anyhow::Result<LoadedGuest> {
+    let config: serde_json::Value = serde_json::from_str(config).context("--module-config is not JSON")?;
+    let loading = guests::engine(None)?;
+    loading
+        .load(name, bytes, Bytes::from(config.to_string()), limits)
+        .await
+        .with_context(|| format!("cannot load {name}"))
 }
 
 /// A stock guest by name, otherwise a file.
