@@ -166,7 +166,8 @@ async fn clocks_and_random_numbers_are_those_of_the_host() {
 #[tokio::test]
 async fn what_a_guest_prints_is_in_the_log_line_by_line() {
     capture();
-    for language in ["python", "go", "javascript", "c"] {
+    // JavaScript has no streams to print to.
+    for language in ["python", "go", "c"] {
         let Some(guest) = probe(language).await else {
             continue;
         };

@@ -16,10 +16,6 @@ const attempts = {
   spawn: () => os.exec(["true"]),
   clock: () => `${Date.now() / 1000} ${performance.now()}`,
   chance: () => Math.random(),
-  print: () => {
-    console.log("to the output\nof two lines");
-    console.error("to the error stream");
-  },
   grow: () => new ArrayBuffer(1 << 30).byteLength,
   loop: () => {
     for (;;);

@@ -6,7 +6,7 @@
 use wasmtime::component::{LinkerInstance, Resource};
 
 use super::refuse;
-use crate::failure::ContractBreach;
+use crate::failure::{ContractBreach, GuestExit};
 use crate::host::HostState;
 
 /// A handle to something that can be waited for.
@@ -30,21 +30,25 @@ pub(super) fn function(linker: &mut LinkerInstance<'_, HostState>, name: &str) -
         "[method]pollable.ready" => linker.func_wrap(name, |_, (pollable,): (Resource<Pollable>,)| {
             Ok((pollable.rep() == READY,))
         }),
-        "[method]pollable.block" => linker.func_wrap(name, |_, (pollable,): (Resource<Pollable>,)| {
-            if pollable.rep() == READY { Ok(()) } else { Err(sleeps()) }
+        "[method]pollable.block" => linker.func_wrap(name, |context, (pollable,): (Resource<Pollable>,)| {
+            if pollable.rep() == READY { Ok(()) } else { Err(sleeps(context.data())) }
         }),
-        "poll" => linker.func_wrap(name, |_, (pollables,): (Vec<Resource<Pollable>>,)| {
+        "poll" => linker.func_wrap(name, |context, (pollables,): (Vec<Resource<Pollable>>,)| {
             let ready: Vec<u32> = (0_u32..)
                 .zip(&pollables)
                 .filter(|(_, pollable)| pollable.rep() == READY)
                 .map(|(position, _)| position)
                 .collect();
-            if ready.is_empty() { Err(sleeps()) } else { Ok((ready,)) }
+            if ready.is_empty() { Err(sleeps(context.data())) } else { Ok((ready,)) }
         }),
         _ => refuse::function(linker, "io/poll", name),
     }
 }
 
-fn sleeps() -> wasmtime::Error {
+fn sleeps(state: &HostState) -> wasmtime::Error {
+    // A runtime that has given up may wait for the end of its process.
+    if state.streams.has_given_up() {
+        return GuestExit { success: false }.into();
+    }
     ContractBreach("waits for time to pass: return `requeue-after` instead of sleeping".to_owned()).into()
 }

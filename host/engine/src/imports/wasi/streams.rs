@@ -50,6 +50,11 @@ impl Streams {
         self.last_words.as_deref()
     }
 
+    /// Whether its runtime has said why it cannot go on.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.last_words().is_some_and(is_final)
+    }
+
     /// Takes bytes and gives the lines that are complete.
     fn take(&mut self, stream: u32, bytes: &[u8]) -> Vec<String> {
         let pending = if stream == STDERR { &mut self.err } else { &mut self.out };
@@ -71,11 +76,14 @@ impl Streams {
     }
 
     fn note(&mut self, line: &str) {
-        let is_final = |line: &str| LAST_WORDS.iter().any(|beginning| line.starts_with(beginning));
-        if is_final(line) || !self.last_words.as_deref().is_some_and(is_final) {
+        if is_final(line) || !self.has_given_up() {
             self.last_words = Some(line.to_owned());
         }
     }
+}
+
+fn is_final(line: &str) -> bool {
+    LAST_WORDS.iter().any(|beginning| line.starts_with(beginning))
 }
 
 pub(super) fn function(
