@@ -1,6 +1,7 @@
 //! `wasi:io/poll`: what is ready is ready at once, and nothing else ever happens.
 //!
-//! A guest cannot wait for time to pass, because a sync that sleeps holds its instance
+//! A moment is over at once: runtimes yield that way, and the CPU budget ends those that do
+//! nothing else. A guest cannot wait for more time to pass, because a sync that sleeps holds its instance
 //! and its key; returning `requeue-after` is the way to do that.
 
 use wasmtime::component::{LinkerInstance, Resource};
@@ -12,6 +13,8 @@ use crate::host::HostState;
 /// A handle to something that can be waited for.
 pub(super) struct Pollable;
 
+/// The longest wait that is taken for a yield.
+const MOMENT_NANOS: u64 = 10_000_000;
 const READY: u32 = 0;
 const LATER: u32 = 1;
 
@@ -20,9 +23,9 @@ pub(super) fn ready() -> Resource<Pollable> {
     Resource::new_own(READY)
 }
 
-/// Ready when this many nanoseconds have passed, so at once or not in this call.
+/// Ready when this many nanoseconds have passed: in a moment, or not in this call.
 pub(super) fn after(nanos: u64) -> Resource<Pollable> {
-    Resource::new_own(if nanos == 0 { READY } else { LATER })
+    Resource::new_own(if nanos <= MOMENT_NANOS { READY } else { LATER })
 }
 
 pub(super) fn function(linker: &mut LinkerInstance<'_, HostState>, name: &str) -> wasmtime::Result<()> {

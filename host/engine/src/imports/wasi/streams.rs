@@ -17,6 +17,9 @@ const LINE_BYTES: usize = 8 * 1024;
 /// How runtimes begin the line that says why they give up; what follows are their stacks.
 const LAST_WORDS: [&str; 2] = ["panic: ", "fatal error: "];
 
+/// What the runtime of Python says last, whatever it was that ended it.
+const HINT: &str = "note: run with `RUST_BACKTRACE";
+
 /// A handle to one of the two outputs.
 pub(super) struct Output;
 /// A handle to the input.
@@ -76,6 +79,9 @@ impl Streams {
     }
 
     fn note(&mut self, line: &str) {
+        if line.starts_with(HINT) {
+            return;
+        }
         if is_final(line) || !self.has_given_up() {
             self.last_words = Some(line.to_owned());
         }

@@ -14,9 +14,12 @@ ANNOTATION = "ttl.windlass.dev/expires"
 CONFIG_MAPS = types.ApiResource(group="", version="v1", plural="configmaps")
 
 
-class Handler(exports.Handler):
-    expired: int
+# The numbers of declared metrics. Each call makes a Handler of its own, so what a guest
+# keeps is the module's.
+_metrics: dict[str, int] = {}
 
+
+class Handler(exports.Handler):
     def describe(self) -> manifest.Manifest:
         return manifest.Manifest(
             name="ttl-python",
@@ -40,7 +43,7 @@ class Handler(exports.Handler):
         )
 
     async def start(self) -> None:
-        self.expired = metrics.declare(
+        _metrics["expired"] = metrics.declare(
             metrics.Metric(
                 name="expired_total",
                 help="Objects deleted because their time was up.",
@@ -75,6 +78,6 @@ class Handler(exports.Handler):
         except Err as error:
             if error.value.kind != types.ApiErrorKind.NOT_FOUND:
                 raise Err(types.SyncError_Retry(error.value.message)) from error
-        metrics.add(self.expired, [key.namespace], 1)
+        metrics.add(_metrics["expired"], [key.namespace], 1)
         logging.log(logging.Level.INFO, "expired", [("at", annotated)])
         return types.Outcome_Done()
