@@ -110,5 +110,8 @@ fn check(root: &Path, generated: &Generated) -> Result<()> {
     if stale.is_empty() {
         return Ok(());
     }
-    bail!("out of date, run `cargo xtask bindings`:\n  {}", stale.join("\n  "))
+    bail!(
+        "out of date, run `cargo xtask bindings`:\n  {}",
+        stale.join("\n  ")
+    )
 }

@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 
 /// A crate, and what it must not reach by any normal dependency.
 const FORBIDDEN: [(&str, &[&str]); 9] = [
-    ("windlass-build", &["kube", "wasmtime", "hyper", "windlass-core", "windlass-engine"]),
+    (
+        "windlass-build",
+        &["kube", "wasmtime", "hyper", "windlass-core", "windlass-engine"],
+    ),
     (
         "windlass-core",
         &["kube", "wasmtime", "hyper", "windlass-cluster", "windlass-engine"],

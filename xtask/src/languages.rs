@@ -30,13 +30,19 @@ const TARGETS: [&str; 3] = ["target", "node_modules", "__pycache__"];
 /// Builds the named guests, or all that have changed.
 pub(crate) fn build(root: &Path, names: &[String]) -> Result<()> {
     let projects = discover(root)?;
-    if let Some(unknown) = names.iter().find(|name| !projects.iter().any(|project| project.name == **name)) {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !projects.iter().any(|project| project.name == **name))
+    {
         let known: Vec<_> = projects.iter().map(|project| project.name.as_str()).collect();
         bail!("there is no guest `{unknown}`; there are: {}", known.join(", "));
     }
     let toolchains = Toolchains::in_folder(root.join("target/toolchains"));
     let mut failed = Vec::new();
-    for project in projects.iter().filter(|project| names.is_empty() || names.contains(&project.name)) {
+    for project in projects
+        .iter()
+        .filter(|project| names.is_empty() || names.contains(&project.name))
+    {
         match build_one(root, project, &toolchains) {
             Ok(()) => {}
             Err(error @ BuildError::Missing { .. }) => {
@@ -114,7 +120,9 @@ fn newest(folder: &PathBuf) -> Option<SystemTime> {
     let entries = fs::read_dir(folder).ok()?;
     let times = entries.flatten().filter_map(|entry| {
         let path = entry.path();
-        let is_target = path.file_name().is_some_and(|name| TARGETS.iter().any(|target| name == *target));
+        let is_target = path
+            .file_name()
+            .is_some_and(|name| TARGETS.iter().any(|target| name == *target));
         match path.is_dir() {
             _ if is_target => None,
             true => newest(&path),

@@ -17,7 +17,7 @@ use crate::toolchain::Zig;
 /// `windlass_string_t`.
 const BINDINGS: &str = "windlass";
 
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "-target",
     "wasm32-wasi",
     "-mexec-model=reactor",
@@ -27,6 +27,7 @@ const FLAGS: [&str; 9] = [
     "-Wextra",
     "-g0",
     "-s",
+    "-Wl,-z,stack-size=262144",
 ];
 
 pub(crate) fn build(project: &Project, zig: &Zig) -> Result<Vec<u8>, BuildError> {

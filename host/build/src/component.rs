@@ -9,7 +9,10 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use crate::contract::World;
 use crate::error::BuildError;
 
-const HANDLERS: [&str; 2] = ["windlass:controller/handler@", "windlass:controller/blocking-handler@"];
+const HANDLERS: [&str; 2] = [
+    "windlass:controller/handler@",
+    "windlass:controller/blocking-handler@",
+];
 
 /// What a component imports and exports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,7 +117,9 @@ fn no_component(what: &str, error: &impl std::fmt::Display) -> BuildError {
 fn export_names(module: &[u8]) -> Result<Vec<String>, BuildError> {
     let mut names = Vec::new();
     for payload in Parser::new(0).parse_all(module) {
-        if let Payload::ExportSection(section) = payload.map_err(|error| no_component("the compiler", &error))? {
+        if let Payload::ExportSection(section) =
+            payload.map_err(|error| no_component("the compiler", &error))?
+        {
             for export in section {
                 let export = export.map_err(|error| no_component("the compiler", &error))?;
                 names.push(export.name.to_owned());

@@ -55,7 +55,11 @@ impl World {
     /// Its name in the contract.
     #[must_use]
     pub fn name(self) -> String {
-        let blocking = if self.calls == Calls::Blocking { "blocking-" } else { "" };
+        let blocking = if self.calls == Calls::Blocking {
+            "blocking-"
+        } else {
+            ""
+        };
         let observing = if self.observer { "observing-" } else { "" };
         let mapping = if self.mapper { "mapping-" } else { "" };
         format!("{blocking}{observing}{mapping}controller")
@@ -68,7 +72,9 @@ impl World {
         for export in exports {
             // Functions that are lifted with `async` have this in front.
             let export = export.strip_prefix("[async-lift]").unwrap_or(export);
-            let interface = export.strip_prefix(PACKAGE).and_then(|rest| rest.split('@').next());
+            let interface = export
+                .strip_prefix(PACKAGE)
+                .and_then(|rest| rest.split('@').next());
             match interface {
                 Some("handler") => found.0 = Some(Calls::Async),
                 Some("blocking-handler") => found.0 = found.0.or(Some(Calls::Blocking)),
@@ -99,7 +105,10 @@ impl World {
 #[must_use]
 pub fn version() -> String {
     let (resolve, package) = resolve();
-    let version = resolve.packages.get(package).and_then(|package| package.name.version.clone());
+    let version = resolve
+        .packages
+        .get(package)
+        .and_then(|package| package.name.version.clone());
     version.map(|version| version.to_string()).unwrap_or_default()
 }
 
@@ -111,7 +120,9 @@ pub fn resolve() -> (Resolve, PackageId) {
         sources.push_str(name, text);
     }
     let mut resolve = Resolve::default();
-    let group = sources.parse().expect("the contract that this was built with is well-formed");
+    let group = sources
+        .parse()
+        .expect("the contract that this was built with is well-formed");
     let package = resolve.push_group(group);
     let package = package.expect("the contract that this was built with is complete");
     (resolve, package)

@@ -8,11 +8,8 @@ use crate::project::Language;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum BuildError {
-    #[error("{}: {source}", path.display())]
-    File {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error("{}: {cause}", path.display())]
+    File { path: PathBuf, cause: std::io::Error },
     #[error(
         "{} is no project that can be built: there is no Cargo.toml, go.mod, pyproject.toml, package.json or C \
          source in it; a windlass.yaml can name its language", .0.display()
@@ -34,11 +31,8 @@ pub enum BuildError {
         language: Language,
         advice: String,
     },
-    #[error("cannot run {program}: {source}")]
-    Start {
-        program: String,
-        source: std::io::Error,
-    },
+    #[error("cannot run {program}: {cause}")]
+    Start { program: String, cause: std::io::Error },
     /// It has said why.
     #[error("{what} failed{output}")]
     Failed { what: String, output: String },
@@ -51,6 +45,6 @@ pub enum BuildError {
 impl BuildError {
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { path, source }
+        move |cause| Self::File { path, cause }
     }
 }

@@ -98,7 +98,9 @@ fn install(project: &Project, metadata: &Metadata) -> Result<(), BuildError> {
 fn entry(project: &Project, metadata: Metadata) -> Result<PathBuf, BuildError> {
     let found = || {
         let candidates = ENTRIES.iter().map(PathBuf::from);
-        candidates.into_iter().find(|entry| project.folder.join(entry).is_file())
+        candidates
+            .into_iter()
+            .find(|entry| project.folder.join(entry).is_file())
     };
     let entry = project.entry.clone().or(metadata.main).or_else(found);
     entry.ok_or_else(|| BuildError::ProjectFile {

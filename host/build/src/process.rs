@@ -14,7 +14,7 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), BuildError> {
         .stdin(Stdio::null())
         .stdout(std::io::stderr())
         .status()
-        .map_err(|source| start_error(command, source))?;
+        .map_err(|cause| start_error(command, cause))?;
     if status.success() {
         return Ok(());
     }
@@ -31,7 +31,7 @@ pub(crate) fn stdout(what: &str, command: &mut Command) -> Result<Vec<u8>, Build
         .stdout(Stdio::piped())
         .spawn()
         .and_then(std::process::Child::wait_with_output)
-        .map_err(|source| start_error(command, source))?;
+        .map_err(|cause| start_error(command, cause))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
@@ -46,7 +46,7 @@ pub(crate) fn output(what: &str, command: &mut Command) -> Result<Vec<u8>, Build
     let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|source| start_error(command, source))?;
+        .map_err(|cause| start_error(command, cause))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
@@ -70,9 +70,9 @@ pub(crate) fn answers(program: &str, argument: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn start_error(command: &Command, source: std::io::Error) -> BuildError {
+fn start_error(command: &Command, cause: std::io::Error) -> BuildError {
     BuildError::Start {
         program: command.get_program().to_string_lossy().into_owned(),
-        source,
+        cause,
     }
 }

@@ -172,7 +172,9 @@ fn read_project_file(folder: &Path) -> Result<Option<ProjectFile>, BuildError> {
         return Err(wrong(format!("it is a {found}, not a {API_VERSION} {KIND}")));
     }
     if let Some(name) = file.name.as_deref().filter(|name| !is_name(name)) {
-        return Err(wrong(format!("name {name:?}: use lower-case letters, digits and dashes, at most 63")));
+        return Err(wrong(format!(
+            "name {name:?}: use lower-case letters, digits and dashes, at most 63"
+        )));
     }
     Ok(Some(file))
 }
@@ -185,7 +187,9 @@ fn is_name(name: &str) -> bool {
 /// The one language whose file is there. A folder may hold C beside another's files.
 fn detect(folder: &Path) -> Result<Language, BuildError> {
     let is_there = |language: &Language| {
-        language.marker().is_some_and(|marker| folder.join(marker).is_file())
+        language
+            .marker()
+            .is_some_and(|marker| folder.join(marker).is_file())
     };
     let mut found = Language::ALL.into_iter().filter(is_there);
     match (found.next(), found.next()) {
@@ -238,7 +242,8 @@ mod tests {
     fn a_project_file_decides_what_files_leave_open() {
         let files = [("go.mod", ""), ("package.json", "")];
         refused(&files, "could be a project in Go or in JavaScript");
-        let text = "apiVersion: windlass.dev/v1alpha1\nkind: Project\nname: ttl\nlanguage: go\nexports: [mapper]\n";
+        let text =
+            "apiVersion: windlass.dev/v1alpha1\nkind: Project\nname: ttl\nlanguage: go\nexports: [mapper]\n";
         let project = folder(&[("go.mod", ""), ("package.json", ""), (PROJECT_FILE, text)]);
         let project = Project::open(project.path()).unwrap();
         assert_eq!(project.language, Language::Go);
@@ -248,8 +253,14 @@ mod tests {
 
     #[test]
     fn what_is_no_project_is_refused_with_what_would_be_one() {
-        refused(&[("notes.txt", "")], "there is no Cargo.toml, go.mod, pyproject.toml");
-        refused(&[(PROJECT_FILE, "apiVersion: v1\nkind: Pod\n")], "it is a v1 Pod, not a");
+        refused(
+            &[("notes.txt", "")],
+            "there is no Cargo.toml, go.mod, pyproject.toml",
+        );
+        refused(
+            &[(PROJECT_FILE, "apiVersion: v1\nkind: Pod\n")],
+            "it is a v1 Pod, not a",
+        );
         let header = "apiVersion: windlass.dev/v1alpha1\nkind: Project\n";
         refused(&[(PROJECT_FILE, &format!("{header}colour: red\n"))], "colour");
         refused(&[(PROJECT_FILE, &format!("{header}name: A B\n"))], "name \"A B\"");

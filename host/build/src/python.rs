@@ -34,14 +34,38 @@ pub(crate) fn build(project: &Project, tools: &ComponentizePy) -> Result<Vec<u8>
         Command::new(&tools.program)
             .arg("--wit-path")
             .arg(wit)
-            .args(["--world", &project.world.name(), "componentize", &module, "--python-path"])
-            .arg(folder)
-            .args(packages.iter().flat_map(|packages| ["--python-path".into(), packages.clone()]))
+            .args([
+                "--world",
+                &project.world.name(),
+                "componentize",
+                &module,
+                "--python-path",
+            ])
+            .arg(&folder)
+            .args(
+                packages
+                    .iter()
+                    .flat_map(|packages| ["--python-path".into(), packages.clone()]),
+            )
             .arg("--output")
             .arg(&out)
+            // Its own stack says nothing about the author's code.
+            .env("RUST_BACKTRACE", "0")
             .current_dir(&project.folder),
-    )?;
+    )
+    .map_err(|error| with_own_paths(error, &folder))?;
     std::fs::read(&out).map_err(BuildError::file(&out))
+}
+
+/// It sees the folder of sources as `/0`.
+fn with_own_paths(error: BuildError, folder: &Path) -> BuildError {
+    match error {
+        BuildError::Failed { what, output } => BuildError::Failed {
+            what,
+            output: output.replace("\"/0/", &format!("\"{}/", folder.display())),
+        },
+        error => error,
+    }
 }
 
 /// The folder that modules are imported from, and the module to begin with.
@@ -93,7 +117,14 @@ fn dependencies(project: &Project, tools: &ComponentizePy) -> Result<Option<Path
     process::output(
         "installing the project's dependencies with pip",
         Command::new(&tools.python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--target",
+            ])
             .arg(&folder)
             .args(&metadata.dependencies)
             .current_dir(&project.folder),

@@ -78,6 +78,8 @@ impl Toolchains {
     /// Toolchains in this folder, which need not exist.
     #[must_use]
     pub fn in_folder(folder: PathBuf) -> Self {
+        // Programs are run in the project's folder.
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         Self { folder }
     }
 
@@ -123,7 +125,11 @@ impl Toolchains {
     pub(crate) fn javascript(&self) -> Result<ComponentizeJs, BuildError> {
         let name = format!("javascript-{JAVASCRIPT_VERSION}");
         let folder = self.installed(&name, |folder| {
-            need("npm", Language::JavaScript, "install Node.js 20 or newer with npm")?;
+            need(
+                "npm",
+                Language::JavaScript,
+                "install Node.js 20 or newer with npm",
+            )?;
             let package = folder.join("package.json");
             std::fs::write(&package, JAVASCRIPT).map_err(BuildError::file(&package))?;
             let arguments = ["install", "--no-audit", "--no-fund", "--silent"];
@@ -214,7 +220,10 @@ mod tests {
     #[test]
     fn versions_of_go_are_read() {
         assert_eq!(parse_go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
-        assert_eq!(parse_go_version("go version go1.27rc1 linux/amd64"), Some((1, 27)));
+        assert_eq!(
+            parse_go_version("go version go1.27rc1 linux/amd64"),
+            Some((1, 27))
+        );
         assert_eq!(parse_go_version("go: command not found"), None);
     }
 

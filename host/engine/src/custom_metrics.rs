@@ -52,9 +52,13 @@ pub struct Declaration {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum DeclareError {
-    #[error("metric name \"{0}\": use letters, digits and underscores, at most {MAX_NAME_BYTES}, no digit in front")]
+    #[error(
+        "metric name \"{0}\": use letters, digits and underscores, at most {MAX_NAME_BYTES}, no digit in front"
+    )]
     Name(String),
-    #[error("metric {metric}: label \"{label}\" is taken, given twice, or not of letters, digits and underscores")]
+    #[error(
+        "metric {metric}: label \"{label}\" is taken, given twice, or not of letters, digits and underscores"
+    )]
     Label { metric: String, label: String },
     #[error("metric {metric}: {count} labels, at most {MAX_LABELS} are possible")]
     Labels { metric: String, count: usize },
@@ -81,7 +85,9 @@ impl Declaration {
             if bounds.is_empty() {
                 bounds.extend(USUAL_BUCKETS);
             }
-            let ascending = bounds.windows(2).all(|pair| matches!(pair, [low, high] if low < high));
+            let ascending = bounds
+                .windows(2)
+                .all(|pair| matches!(pair, [low, high] if low < high));
             if bounds.len() > MAX_BUCKETS || !ascending || !bounds.iter().all(|bound| bound.is_finite()) {
                 return Err(DeclareError::Buckets(self.name));
             }
@@ -128,7 +134,9 @@ fn is_name(name: &str) -> bool {
 }
 
 fn truncate(text: &mut String, most: usize) {
-    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or_default());
 }
 

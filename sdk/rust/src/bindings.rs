@@ -13,6 +13,8 @@ pub mod controller {
         path: "../../wit",
         world: "controller",
         additional_derives: [PartialEq, Eq, Hash, PartialOrd, Ord],
+        // They hold floating-point numbers.
+        additional_derives_ignore: ["metric", "metric-kind"],
         pub_export_macro: true,
         export_macro_name: "export_handler",
         generate_all,

@@ -32,10 +32,16 @@ fn time(from_now: i64) -> Result<String> {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    Ok(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
+    Ok(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    ))
 }
 
 async fn create(maps: &Api<ConfigMap>, name: &str, expires: Option<&str>) -> Result<()> {
@@ -43,7 +49,8 @@ async fn create(maps: &Api<ConfigMap>, name: &str, expires: Option<&str>) -> Res
     if let Some(expires) = expires {
         map["metadata"]["annotations"] = json!({ANNOTATION: expires});
     }
-    maps.create(&PostParams::default(), &serde_json::from_value(map)?).await?;
+    maps.create(&PostParams::default(), &serde_json::from_value(map)?)
+        .await?;
     Ok(())
 }
 

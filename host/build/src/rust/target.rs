@@ -52,7 +52,10 @@ impl Target {
             std::env::consts::ARCH
         ));
         if !linker.exists() {
-            return Err(missing(format!("the toolchain has no linker at {}", linker.display())));
+            return Err(missing(format!(
+                "the toolchain has no linker at {}",
+                linker.display()
+            )));
         }
         Ok(Self::Debian { linker })
     }

@@ -22,17 +22,34 @@ fn values(metrics: &CustomMetrics) -> Vec<(Vec<String>, CustomValue)> {
 #[test]
 fn each_kind_takes_the_changes_that_make_sense_for_it() {
     let (mut guest, metrics) = instance();
-    let counter = guest.declare(declaration("a_total", CustomKind::Counter, &[])).unwrap();
+    let counter = guest
+        .declare(declaration("a_total", CustomKind::Counter, &[]))
+        .unwrap();
     let gauge = guest.declare(declaration("b", CustomKind::Gauge, &[])).unwrap();
     let histogram = CustomKind::Histogram(vec![1.0, 2.0]);
     let histogram = guest.declare(declaration("c", histogram, &[])).unwrap();
-    for change in [Change::Add(2.0), Change::Add(-1.0), Change::Set(9.0), Change::Add(f64::NAN)] {
+    for change in [
+        Change::Add(2.0),
+        Change::Add(-1.0),
+        Change::Set(9.0),
+        Change::Add(f64::NAN),
+    ] {
         guest.change(counter, vec![], change);
     }
-    for change in [Change::Set(5.0), Change::Add(-2.0), Change::Observe(1.0), Change::Set(f64::INFINITY)] {
+    for change in [
+        Change::Set(5.0),
+        Change::Add(-2.0),
+        Change::Observe(1.0),
+        Change::Set(f64::INFINITY),
+    ] {
         guest.change(gauge, vec![], change);
     }
-    for change in [Change::Observe(1.0), Change::Observe(1.5), Change::Observe(7.0), Change::Add(1.0)] {
+    for change in [
+        Change::Observe(1.0),
+        Change::Observe(1.5),
+        Change::Observe(7.0),
+        Change::Add(1.0),
+    ] {
         guest.change(histogram, vec![], change);
     }
     let counts = vec![1, 1, 1];
@@ -96,7 +113,9 @@ fn declaring_again_gives_the_same_number_unless_it_changed() {
 #[test]
 fn series_past_the_limit_are_dropped_and_the_others_go_on() {
     let (mut guest, metrics) = instance();
-    let gauge = guest.declare(declaration("a", CustomKind::Gauge, &["x"])).unwrap();
+    let gauge = guest
+        .declare(declaration("a", CustomKind::Gauge, &["x"]))
+        .unwrap();
     for number in 0..MAX_SERIES + 10 {
         guest.change(gauge, vec![number.to_string()], Change::Set(1.0));
     }

@@ -26,7 +26,7 @@ impl wit::HostWithStore<HostState> for Own {
     }
 
     async fn list(
-        accessor: &Accessor<HostState, Self>, 
+        accessor: &Accessor<HostState, Self>,
         sync: SyncId,
         resource: types::ApiResource,
         options: types::ListOptions,
@@ -35,7 +35,7 @@ impl wit::HostWithStore<HostState> for Own {
     }
 
     async fn create(
-        accessor: &Accessor<HostState, Self>, 
+        accessor: &Accessor<HostState, Self>,
         sync: SyncId,
         target: types::Target,
         body: Vec<u8>,
@@ -44,7 +44,7 @@ impl wit::HostWithStore<HostState> for Own {
     }
 
     async fn update(
-        accessor: &Accessor<HostState, Self>, 
+        accessor: &Accessor<HostState, Self>,
         sync: SyncId,
         target: types::Target,
         body: Vec<u8>,
@@ -53,7 +53,7 @@ impl wit::HostWithStore<HostState> for Own {
     }
 
     async fn patch(
-        accessor: &Accessor<HostState, Self>, 
+        accessor: &Accessor<HostState, Self>,
         sync: SyncId,
         target: types::Target,
         patch_type: types::PatchType,
@@ -63,7 +63,7 @@ impl wit::HostWithStore<HostState> for Own {
     }
 
     async fn delete(
-        accessor: &Accessor<HostState, Self>, 
+        accessor: &Accessor<HostState, Self>,
         sync: SyncId,
         target: types::Target,
         options: types::DeleteOptions,
@@ -78,7 +78,7 @@ impl blocking::Host for HostState {
     }
 
     async fn list(
-        &mut self, 
+        &mut self,
         sync: SyncId,
         resource: types::ApiResource,
         options: types::ListOptions,
@@ -86,26 +86,16 @@ impl blocking::Host for HostState {
         call_blocking(self, sync, list(&resource, options)).await
     }
 
-    async fn create(
-        &mut self, 
-        sync: SyncId,
-        target: types::Target,
-        body: Vec<u8>,
-    ) -> Answer {
+    async fn create(&mut self, sync: SyncId, target: types::Target, body: Vec<u8>) -> Answer {
         call_blocking(self, sync, request(target, ApiVerb::Create(body.into()))).await
     }
 
-    async fn update(
-        &mut self, 
-        sync: SyncId,
-        target: types::Target,
-        body: Vec<u8>,
-    ) -> Answer {
+    async fn update(&mut self, sync: SyncId, target: types::Target, body: Vec<u8>) -> Answer {
         call_blocking(self, sync, request(target, ApiVerb::Update(body.into()))).await
     }
 
     async fn patch(
-        &mut self, 
+        &mut self,
         sync: SyncId,
         target: types::Target,
         patch_type: types::PatchType,
@@ -114,12 +104,7 @@ impl blocking::Host for HostState {
         call_blocking(self, sync, patch(target, patch_type, body)).await
     }
 
-    async fn delete(
-        &mut self, 
-        sync: SyncId,
-        target: types::Target,
-        options: types::DeleteOptions,
-    ) -> Answer {
+    async fn delete(&mut self, sync: SyncId, target: types::Target, options: types::DeleteOptions) -> Answer {
         call_blocking(self, sync, delete(target, options)).await
     }
 }

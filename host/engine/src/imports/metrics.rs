@@ -18,7 +18,10 @@ impl wit::Host for HostState {
             },
             labels: metric.labels,
         };
-        Ok(self.metrics.declare(declaration).map_err(|error| error.to_string()))
+        Ok(self
+            .metrics
+            .declare(declaration)
+            .map_err(|error| error.to_string()))
     }
 
     fn add(&mut self, metric: u32, labels: Vec<String>, value: f64) -> wasmtime::Result<()> {

@@ -77,7 +77,8 @@ pub(crate) fn extend(
 ) -> wasmtime::Result<Option<Linker<HostState>>> {
     let mut extended = None;
     for (name, import) in component.component_type().imports(engine) {
-        let (Some(interface), ComponentItem::ComponentInstance(instance)) = (interface(name), import.ty) else {
+        let (Some(interface), ComponentItem::ComponentInstance(instance)) = (interface(name), import.ty)
+        else {
             continue;
         };
         let linker = extended.get_or_insert_with(|| linker.clone());
@@ -109,7 +110,9 @@ fn function(linker: &mut LinkerInstance<'_, HostState>, interface: &str, name: &
         ("filesystem/preopens", "get-directories") => {
             linker.func_wrap(name, |_, ()| Ok((Vec::<(Resource<Nothing>, String)>::new(),)))
         }
-        ("cli/stdin" | "cli/stdout" | "cli/stderr" | "io/streams", _) => streams::function(linker, interface, name),
+        ("cli/stdin" | "cli/stdout" | "cli/stderr" | "io/streams", _) => {
+            streams::function(linker, interface, name)
+        }
         ("clocks/monotonic-clock" | "clocks/wall-clock", _) => clocks::function(linker, interface, name),
         ("io/poll", _) => poll::function(linker, name),
         ("random/random" | "random/insecure" | "random/insecure-seed", _) => {

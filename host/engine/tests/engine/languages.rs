@@ -138,7 +138,13 @@ async fn javascript_reaches_no_file_socket_process_or_variable() {
 
 #[tokio::test]
 async fn c_reaches_no_file_or_variable() {
-    let attempts = ["read-file", "write-file", "list-directory", "environment", "input"];
+    let attempts = [
+        "read-file",
+        "write-file",
+        "list-directory",
+        "environment",
+        "input",
+    ];
     nothing_is_reached("c", &attempts).await;
 }
 
@@ -180,8 +186,13 @@ async fn what_a_guest_prints_is_in_the_log_line_by_line() {
             ("INFO", "of two lines"),
             ("WARN", "to the error stream"),
         ] {
-            let line = format!("{level} windlass::guest message={text} controller=\"probe-{language}\" object.ref=default/print");
-            assert!(lines.iter().any(|logged| *logged == line), "{language}: {line} in {lines:?}");
+            let line = format!(
+                "{level} windlass::guest message={text} controller=\"probe-{language}\" object.ref=default/print"
+            );
+            assert!(
+                lines.iter().any(|logged| *logged == line),
+                "{language}: {line} in {lines:?}"
+            );
         }
     }
 }
@@ -206,7 +217,10 @@ async fn a_guest_that_exits_costs_its_instance() {
         let GuestFailure::Trap(cause) = failure else {
             panic!("{language}: {failure:?}")
         };
-        assert!(cause.starts_with("called exit with a failure"), "{language}: {cause}");
+        assert!(
+            cause.starts_with("called exit with a failure"),
+            "{language}: {cause}"
+        );
     }
 }
 
@@ -231,9 +245,15 @@ async fn limits_hold_in_every_language() {
         let Some(failure) = ending(language, "loop", limits).await else {
             continue;
         };
-        assert!(matches!(failure, GuestFailure::Cpu { .. }), "{language}: {failure:?}");
+        assert!(
+            matches!(failure, GuestFailure::Cpu { .. }),
+            "{language}: {failure:?}"
+        );
         let failure = ending(language, "grow", Limits::default()).await;
-        assert!(matches!(failure, Some(GuestFailure::Memory { .. })), "{language}: {failure:?}");
+        assert!(
+            matches!(failure, Some(GuestFailure::Memory { .. })),
+            "{language}: {failure:?}"
+        );
     }
 }
 

@@ -84,15 +84,24 @@ mod tests {
     #[test]
     fn a_guests_metrics_have_a_prefix_and_the_modules_name() {
         let mut exposition = Exposition::default();
-        add(&mut exposition, &module("a", "deleted", CustomSeries::Counter(one())));
-        add(&mut exposition, &module("b", "deleted_total", CustomSeries::Counter(one())));
+        add(
+            &mut exposition,
+            &module("a", "deleted", CustomSeries::Counter(one())),
+        );
+        add(
+            &mut exposition,
+            &module("b", "deleted_total", CustomSeries::Counter(one())),
+        );
         let text = exposition.render(Format::Prometheus);
         let expected = "# HELP windlass_custom_deleted_total Deleted.\n\
                         # TYPE windlass_custom_deleted_total counter\n\
                         windlass_custom_deleted_total{kind=\"Pod\",module=\"a\"} 2\n\
                         windlass_custom_deleted_total{kind=\"Pod\",module=\"b\"} 2\n";
         assert!(text.starts_with(expected), "{text}");
-        assert!(text.contains("windlass_dropped_custom_values_total{module=\"b\"} 1\n"), "{text}");
+        assert!(
+            text.contains("windlass_dropped_custom_values_total{module=\"b\"} 1\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -107,7 +116,10 @@ mod tests {
         let histogram = CustomSeries::Histogram(vec![(vec!["Pod".to_owned()], histogram)]);
         add(&mut exposition, &module("b", "size", histogram));
         let text = exposition.render(Format::Prometheus);
-        assert!(text.contains("windlass_custom_size{kind=\"Pod\",module=\"a\"} 2\n"), "{text}");
+        assert!(
+            text.contains("windlass_custom_size{kind=\"Pod\",module=\"a\"} 2\n"),
+            "{text}"
+        );
         assert!(!text.contains("windlass_custom_size_bucket"), "{text}");
     }
 }

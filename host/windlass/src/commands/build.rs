@@ -31,7 +31,11 @@ pub(crate) async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
         let bytes = std::fs::read(&artifact.path).context("cannot read what was built")?;
         let name = artifact.path.display().to_string();
         let guest = inspect::load(&name, Bytes::from(bytes), &args.module_config, &Limits::default()).await?;
-        anstream::println!("Checked:  a host loads it as {} {}", guest.manifest.name, guest.manifest.version);
+        anstream::println!(
+            "Checked:  a host loads it as {} {}",
+            guest.manifest.name,
+            guest.manifest.version
+        );
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -45,16 +49,31 @@ fn toolchains(folder: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 
 fn summary(artifact: &Artifact, language: &str) -> Result<String, std::fmt::Error> {
     let Artifact { path, built, took } = artifact;
-    let (own, foreign): (Vec<&String>, Vec<&String>) =
-        built.imports.iter().partition(|name| name.starts_with(OWN_INTERFACES));
+    let (own, foreign): (Vec<&String>, Vec<&String>) = built
+        .imports
+        .iter()
+        .partition(|name| name.starts_with(OWN_INTERFACES));
     let mut out = String::new();
-    writeln!(out, "Built:    {} from {language} in {:.1} s", path.display(), took.as_secs_f64())?;
+    writeln!(
+        out,
+        "Built:    {} from {language} in {:.1} s",
+        path.display(),
+        took.as_secs_f64()
+    )?;
     writeln!(out, "Size:     {} KiB", built.size.div_ceil(1024))?;
     writeln!(out, "Imports:  {}", interfaces(&own))?;
     if !foreign.is_empty() {
-        writeln!(out, "          {} of WASI, all of them without anything behind", foreign.len())?;
+        writeln!(
+            out,
+            "          {} of WASI, all of them without anything behind",
+            foreign.len()
+        )?;
     }
-    let exports: Vec<&String> = built.exports.iter().filter(|name| name.starts_with(OWN_INTERFACES)).collect();
+    let exports: Vec<&String> = built
+        .exports
+        .iter()
+        .filter(|name| name.starts_with(OWN_INTERFACES))
+        .collect();
     writeln!(out, "Exports:  {}", interfaces(&exports))?;
     Ok(out)
 }

@@ -65,7 +65,11 @@ pub(crate) fn read(guest: &str) -> anyhow::Result<Bytes> {
 fn describe(guest: &LoadedGuest, limits: &Limits) -> Result<String, std::fmt::Error> {
     let manifest = &guest.manifest;
     let mut out = String::new();
-    let handler = if guest.exports.blocking { "blocking-handler" } else { "handler" };
+    let handler = if guest.exports.blocking {
+        "blocking-handler"
+    } else {
+        "handler"
+    };
     let mut exports = vec![handler];
     exports.extend(guest.exports.observer.then_some("observer"));
     exports.extend(guest.exports.mapper.then_some("mapper"));

@@ -32,17 +32,19 @@ pub(super) fn function(
                 nanoseconds: 1,
             },))
         }),
-        ("clocks/monotonic-clock", "now") => {
-            linker.func_wrap(name, |context, ()| Ok((context.data().ambient.monotonic_nanos(),)))
-        }
+        ("clocks/monotonic-clock", "now") => linker.func_wrap(name, |context, ()| {
+            Ok((context.data().ambient.monotonic_nanos(),))
+        }),
         ("clocks/monotonic-clock", "resolution") => linker.func_wrap(name, |_, ()| Ok((1_u64,))),
         ("clocks/monotonic-clock", "subscribe-duration") => {
             linker.func_wrap(name, |_, (nanos,): (u64,)| Ok((poll::after(nanos),)))
         }
-        ("clocks/monotonic-clock", "subscribe-instant") => linker.func_wrap(name, |context, (instant,): (u64,)| {
-            let now = context.data().ambient.monotonic_nanos();
-            Ok((poll::after(instant.saturating_sub(now)),))
-        }),
+        ("clocks/monotonic-clock", "subscribe-instant") => {
+            linker.func_wrap(name, |context, (instant,): (u64,)| {
+                let now = context.data().ambient.monotonic_nanos();
+                Ok((poll::after(instant.saturating_sub(now)),))
+            })
+        }
         _ => refuse::function(linker, interface, name),
     }
 }

@@ -34,7 +34,11 @@ pub(super) fn function(linker: &mut LinkerInstance<'_, HostState>, name: &str) -
             Ok((pollable.rep() == READY,))
         }),
         "[method]pollable.block" => linker.func_wrap(name, |context, (pollable,): (Resource<Pollable>,)| {
-            if pollable.rep() == READY { Ok(()) } else { Err(sleeps(context.data())) }
+            if pollable.rep() == READY {
+                Ok(())
+            } else {
+                Err(sleeps(context.data()))
+            }
         }),
         "poll" => linker.func_wrap(name, |context, (pollables,): (Vec<Resource<Pollable>>,)| {
             let ready: Vec<u32> = (0_u32..)
@@ -42,7 +46,11 @@ pub(super) fn function(linker: &mut LinkerInstance<'_, HostState>, name: &str) -
                 .filter(|(_, pollable)| pollable.rep() == READY)
                 .map(|(position, _)| position)
                 .collect();
-            if ready.is_empty() { Err(sleeps(context.data())) } else { Ok((ready,)) }
+            if ready.is_empty() {
+                Err(sleeps(context.data()))
+            } else {
+                Ok((ready,))
+            }
         }),
         _ => refuse::function(linker, "io/poll", name),
     }

@@ -15,9 +15,10 @@ pub(super) fn function(
     name: &str,
 ) -> wasmtime::Result<()> {
     match name {
-        "get-random-bytes" | "get-insecure-random-bytes" => {
-            linker.func_wrap(name, |context, (length,): (u64,)| Ok((bytes(context.data(), length)?,)))
-        }
+        "get-random-bytes" | "get-insecure-random-bytes" => linker
+            .func_wrap(name, |context, (length,): (u64,)| {
+                Ok((bytes(context.data(), length)?,))
+            }),
         "get-random-u64" | "get-insecure-random-u64" => {
             linker.func_wrap(name, |context, ()| Ok((context.data().ambient.random(),)))
         }

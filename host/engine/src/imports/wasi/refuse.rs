@@ -36,9 +36,11 @@ fn refusal(function: &ComponentFunc) -> Option<Val> {
             Val::Enum(name.to_owned())
         }
         Type::Variant(error) => {
-            let name = REFUSALS
-                .into_iter()
-                .find(|refusal| error.cases().any(|case| case.name == *refusal && case.ty.is_none()))?;
+            let name = REFUSALS.into_iter().find(|refusal| {
+                error
+                    .cases()
+                    .any(|case| case.name == *refusal && case.ty.is_none())
+            })?;
             Val::Variant(name.to_owned(), None)
         }
         _ => return None,

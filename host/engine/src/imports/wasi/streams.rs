@@ -1,8 +1,8 @@
 //! Standard streams: input is at its end, output and error are lines in the host's log.
 
 use bytes::Bytes;
-use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 use wasmtime::StoreContextMut;
+use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 
 use super::{Nothing, poll, refuse};
 use crate::bindings::windlass::controller::logging::Level;
@@ -60,7 +60,11 @@ impl Streams {
 
     /// Takes bytes and gives the lines that are complete.
     fn take(&mut self, stream: u32, bytes: &[u8]) -> Vec<String> {
-        let pending = if stream == STDERR { &mut self.err } else { &mut self.out };
+        let pending = if stream == STDERR {
+            &mut self.err
+        } else {
+            &mut self.out
+        };
         let mut lines = Vec::new();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let room = LINE_BYTES.saturating_sub(pending.len());
@@ -101,26 +105,26 @@ pub(super) fn function(
         "get-stdin" => linker.func_wrap(name, |_, ()| Ok((Resource::<Input>::new_own(0),))),
         "get-stdout" => linker.func_wrap(name, |_, ()| Ok((Resource::<Output>::new_own(STDOUT),))),
         "get-stderr" => linker.func_wrap(name, |_, ()| Ok((Resource::<Output>::new_own(STDERR),))),
-        "[method]output-stream.check-write" => {
-            linker.func_wrap(name, |_, (_,): (Resource<Output>,)| Ok((Ok::<_, StreamError>(WRITE_BYTES),)))
-        }
+        "[method]output-stream.check-write" => linker.func_wrap(name, |_, (_,): (Resource<Output>,)| {
+            Ok((Ok::<_, StreamError>(WRITE_BYTES),))
+        }),
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             linker.func_wrap(name, |context, (stream, bytes): (Resource<Output>, Bytes)| {
                 write(context, stream.rep(), &bytes)?;
                 Ok((Ok::<_, StreamError>(()),))
             })
         }
-        "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => {
-            linker.func_wrap(name, |_, (_,): (Resource<Output>,)| Ok((Ok::<_, StreamError>(()),)))
-        }
+        "[method]output-stream.flush" | "[method]output-stream.blocking-flush" => linker
+            .func_wrap(name, |_, (_,): (Resource<Output>,)| {
+                Ok((Ok::<_, StreamError>(()),))
+            }),
         "[method]output-stream.subscribe" => {
             linker.func_wrap(name, |_, (_,): (Resource<Output>,)| Ok((poll::ready(),)))
         }
-        "[method]input-stream.read" | "[method]input-stream.blocking-read" => {
-            linker.func_wrap(name, |_, (_, _): (Resource<Input>, u64)| {
+        "[method]input-stream.read" | "[method]input-stream.blocking-read" => linker
+            .func_wrap(name, |_, (_, _): (Resource<Input>, u64)| {
                 Ok((Err::<Bytes, _>(StreamError::Closed),))
-            })
-        }
+            }),
         "[method]input-stream.subscribe" => {
             linker.func_wrap(name, |_, (_,): (Resource<Input>,)| Ok((poll::ready(),)))
         }
@@ -129,7 +133,11 @@ pub(super) fn function(
 }
 
 fn write(mut context: StoreContextMut<'_, HostState>, stream: u32, bytes: &[u8]) -> wasmtime::Result<()> {
-    let level = if stream == STDERR { Level::Warn } else { Level::Info };
+    let level = if stream == STDERR {
+        Level::Warn
+    } else {
+        Level::Info
+    };
     for line in context.data_mut().streams.take(stream, bytes) {
         logging::log(&mut context, level, line, Vec::new())?;
     }
