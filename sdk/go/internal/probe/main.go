@@ -49,8 +49,11 @@ var attempts = map[string]func() (string, error){
 	"chance":         chance,
 	"print":          print,
 	"grow":           func() (string, error) { kept = make([]byte, 1<<30); return "grown", nil },
-	"loop":           func() (string, error) { for { } },
-	"garbage":        garbage,
+	"loop": func() (string, error) {
+		for {
+		}
+	},
+	"garbage": garbage,
 }
 
 func text(content []byte, err error) (string, error) { return string(content), err }
