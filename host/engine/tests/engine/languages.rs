@@ -258,6 +258,48 @@ async fn limits_hold_in_every_language() {
 }
 
 #[tokio::test]
+async fn a_blocking_guest_is_called_with_one_key_at_a_time() {
+    let Some(guest) = probe("javascript").await else {
+        return;
+    };
+    assert!(guest.exports.blocking);
+    assert_eq!(guest.manifest.workers, 1, "whatever its manifest says");
+    let (instance, cluster) = start(&guest).await;
+    let (first, second) = (sync(&instance, "wait"), sync(&instance, "environment"));
+    let (mut first, mut second) = (Box::pin(first), Box::pin(second));
+    tokio::select! {
+        biased;
+        _ = &mut first => panic!("nobody has answered yet"),
+        _ = &mut second => panic!("it overtook a call of its instance"),
+        () = cluster.until_waiting(1) => {}
+    }
+    assert_eq!(cluster.requests.lock().first().map(|(sync, _)| *sync), Some(1));
+    cluster.answer();
+    let answer = first.await.unwrap().unwrap_err().to_string();
+    assert!(answer.starts_with("got: 2"), "{answer}");
+    second.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_blocking_start_that_waits_too_long_runs_out_of_time() {
+    let Some(guest) = probe("javascript").await else {
+        return;
+    };
+    let cluster = Arc::new(FakeCluster::default());
+    let limits = Limits {
+        start_timeout: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let services = cluster.services(r#"{"start":"wait"}"#);
+    let instance = instantiate(&guest, services, limits).await.unwrap();
+    let failure = instance.start().await.unwrap_err();
+    assert_eq!(
+        failure,
+        GuestFailure::Start("did not finish within 50ms".to_owned())
+    );
+}
+
+#[tokio::test]
 async fn a_go_guest_collects_garbage_whenever_it_wants_to() {
     let Some(guest) = probe("go").await else {
         return;

@@ -14,6 +14,7 @@ use windlass_engine::limits::Limits;
 use super::inspect;
 use crate::args::BuildArgs;
 use crate::guests;
+use crate::output::{out, outln};
 
 const OWN_INTERFACES: &str = "windlass:controller/";
 
@@ -26,16 +27,17 @@ pub(crate) async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
     let language = project.language;
     let building = tokio::task::spawn_blocking(move || windlass_build::build(&project, &options));
     let artifact = building.await.context("the build was aborted")??;
-    anstream::print!("{}", summary(&artifact, &language.to_string())?);
+    out!("{}", summary(&artifact, &language.to_string())?)?;
     if args.check {
         let bytes = std::fs::read(&artifact.path).context("cannot read what was built")?;
         let name = artifact.path.display().to_string();
         let guest = inspect::load(&name, Bytes::from(bytes), &args.module_config, &Limits::default()).await?;
-        anstream::println!(
+        let manifest = &guest.manifest;
+        outln!(
             "Checked:  a host loads it as {} {}",
-            guest.manifest.name,
-            guest.manifest.version
-        );
+            manifest.name,
+            manifest.version
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

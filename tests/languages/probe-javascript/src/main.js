@@ -5,6 +5,15 @@
 // own, so what is tried is every way that JavaScript has to them elsewhere.
 
 
+import clientset from "windlass:controller/blocking-clientset@0.1.0";
+import config from "windlass:controller/module-config@0.1.0";
+
+/** Asks the API server, which may take its time. */
+function wait(sync) {
+  const resource = { group: "", version: "v1", plural: "configmaps" };
+  return clientset.get(sync, { resource, key: { namespace: "a", name: "b" }, subresource: "" }).length;
+}
+
 const attempts = {
   "read-file": () => std.loadFile("/etc/passwd"),
   "list-directory": () => os.readdir("/"),
@@ -43,8 +52,11 @@ export const blockingHandler = {
       apiBurst: 0,
     };
   },
-  start() {},
-  syncHandler(_sync, key) {
-    throw { tag: "terminal", val: attempt(key.name) };
+  start() {
+    if (String.fromCharCode(...config.get()) === '{"start":"wait"}') wait(0);
+  },
+  syncHandler(sync, key) {
+    const answer = key.name === "wait" ? `got: ${wait(sync)}` : attempt(key.name);
+    throw { tag: "terminal", val: answer };
   },
 };
