@@ -46,6 +46,7 @@ impl Controller for GarbageCollector {
             .permit(&["*"], &["*"], VERBS)
             // No wildcard covers these, and they have owners like everything else.
             .permit(&[""], &["secrets"], VERBS)
+            .permit(&["windlass.dev"], &["controllermodules"], VERBS)
     }
 
     fn new() -> Self {

@@ -3,7 +3,8 @@
 //! Rules have the form and the meaning of Kubernetes' own `PolicyRule`, with three
 //! differences that all grant less. A rule may name the namespaces it holds for, and then
 //! covers neither cluster-scoped objects nor requests that span all namespaces. `*` never
-//! covers Secrets nor the tokens of ServiceAccounts: who is to have them is named. And
+//! covers Secrets, the tokens of ServiceAccounts, nor ControllerModules, which grant
+//! permissions themselves: who is to have them is named. And
 //! `get`, `list` and `watch` limit what a module sees of the shared caches, too
 //! ([`Grants::scope`]).
 
@@ -28,8 +29,8 @@ pub const VERBS: [&str; 8] = [
 ];
 
 /// One rule, in the form of a Kubernetes `PolicyRule`: these verbs on these resources.
-/// `*` matches everything in its list, but never Secrets and ServiceAccounts' tokens:
-/// those have to be named, with their API group.
+/// `*` matches everything in its list, but never Secrets, ServiceAccounts' tokens and
+/// ControllerModules: those have to be named, with their API group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PermissionRule {
@@ -95,13 +96,12 @@ impl PermissionRule {
 /// The verbs that a watch needs.
 pub const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
 
-/// What no wildcard covers.
+/// What no wildcard covers: what is secret, and what grants permissions itself.
 fn is_sensitive(group: &str, resource: &str, subresource: &str) -> bool {
-    group.is_empty()
-        && matches!(
-            (resource, subresource),
-            ("secrets", _) | ("serviceaccounts", "token")
-        )
+    matches!(
+        (group, resource, subresource),
+        ("", "secrets", _) | ("", "serviceaccounts", "token") | ("windlass.dev", "controllermodules", _)
+    )
 }
 
 fn contains(list: &[SmolStr], value: &str) -> bool {

@@ -5,6 +5,7 @@
 //! Promises: [`HostConfiguration::to_yaml`] writes every default out and reads back as the
 //! same configuration. Reading a file is the caller's business; this module only parses.
 
+pub mod controller_modules;
 pub mod host;
 pub mod identity;
 pub mod leadership;
@@ -26,6 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::checks::{Checked, ensure, refuse};
+use self::controller_modules::ControllerModulesEntry;
 use self::host::{ApiServerEntry, LogEntry, OtlpEntry, RegistryEntry};
 use self::leadership::LeaderElectionEntry;
 pub use self::limits::LimitsEntry;
@@ -78,6 +80,9 @@ pub struct HostConfiguration {
     /// The flag `--shutdown-grace` comes before it. A change counts at once.
     #[serde(default = "shutdown_grace")]
     pub shutdown_grace: Span,
+    /// Modules from objects of the cluster.
+    #[serde(default)]
+    pub controller_modules: ControllerModulesEntry,
     /// The modules, each with a name of its own.
     #[serde(default)]
     pub modules: Vec<ModuleEntry>,
@@ -113,6 +118,7 @@ impl Default for HostConfiguration {
             registry: RegistryEntry::default(),
             signatures: SignaturesEntry::default(),
             shutdown_grace: shutdown_grace(),
+            controller_modules: ControllerModulesEntry::default(),
             modules: Vec::new(),
         }
     }
@@ -185,6 +191,7 @@ impl HostConfiguration {
         self.api_server.validate("apiServer")?;
         self.registry.validate("registry")?;
         self.signatures.validate("signatures")?;
+        self.controller_modules.validate("controllerModules")?;
         self.validate_modules()
     }
 

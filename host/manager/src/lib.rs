@@ -1,6 +1,7 @@
 //! Modules as the operator sees them: configuration, permissions, supervision, reload.
 //!
 //! - [`config`] reads a `HostConfiguration`, [`config_file`] a file of one;
+//! - [`controller_modules`] follows modules that are objects of the cluster;
 //! - [`sources`] fetches components and tells when they change ([`folder`]: files);
 //! - [`loader`] brings a module from its entry to a loaded guest, each time one changes;
 //! - [`permissions`] is what guests need, held against what they get, and [`rbac`] what
@@ -22,6 +23,7 @@ pub mod calls;
 pub mod config;
 pub mod config_file;
 pub mod controller;
+pub mod controller_modules;
 mod events;
 pub mod folder;
 pub mod grace;

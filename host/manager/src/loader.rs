@@ -202,6 +202,8 @@ impl Loader {
                 let digest = module.guest.digest.clone();
                 if self.digest() != Some(&digest) {
                     tell(&self.commands, Command::Run(Arc::new(module)));
+                } else if self.is_refused() {
+                    tell(&self.commands, Command::Confirm);
                 } else if knew {
                     tell(&self.commands, Command::Unchanged);
                 }
@@ -209,7 +211,7 @@ impl Loader {
             }
             Err(error) => {
                 let reason = error.to_string();
-                tell(&self.commands, Command::Reject { digest: None, reason });
+                self.reject(entry, reason);
                 // What serves stays loaded; the broken content is not tried again as it is.
                 None
             }
@@ -230,7 +232,7 @@ impl Loader {
             tracing::debug!(controller = %entry.name, reason, "source still cannot be fetched");
         } else {
             let reason = reason.clone();
-            tell(&self.commands, Command::Reject { digest: None, reason });
+            self.reject(entry, reason);
         }
         self.loaded = Some(Loaded {
             entry: Arc::clone(entry),
@@ -243,6 +245,25 @@ impl Loader {
             .then(|| self.backoff.next_delay(Instant::now()))
     }
 
+    /// Whether the source could not be fetched last.
+    fn is_refused(&self) -> bool {
+        self.loaded
+            .as_ref()
+            .is_some_and(|loaded| loaded.refusal.is_some())
+    }
+
+    fn reject(&self, entry: &Arc<ModuleEntry>, reason: String) {
+        let entry = Arc::clone(entry);
+        tell(
+            &self.commands,
+            Command::Reject {
+                entry,
+                digest: None,
+                reason,
+            },
+        );
+    }
+
     fn digest(&self) -> Option<&String> {
         self.loaded.as_ref()?.digest.as_ref()
     }
@@ -253,6 +274,7 @@ impl Loader {
             Command::Restrict(Granted {
                 rules: Grants(entry.permissions.clone()),
                 declared: entry.grants_declared(),
+                ceiling: entry.ceiling.clone(),
             })
         } else {
             Command::Disable

@@ -24,6 +24,8 @@ pub struct Replicas {
     pub elector: LeaseElector,
     /// The group that this replica belongs to; part of the leases' names.
     pub group: SmolStr,
+    /// This replica.
+    pub identity: SmolStr,
 }
 
 /// A module's claim to act.
@@ -90,7 +92,7 @@ impl Authority {
 impl Mandate {
     /// Joins the contest for a module.
     pub(crate) fn of(module: &str, mode: LeadershipMode, replicas: Option<&Replicas>) -> Self {
-        let Some(Replicas { elector, group }) = replicas else {
+        let Some(Replicas { elector, group, .. }) = replicas else {
             return Self::Always;
         };
         let lease = format_smolstr!("{group}-{module}");

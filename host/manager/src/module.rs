@@ -8,7 +8,7 @@ use bytes::Bytes;
 use smol_str::SmolStr;
 use windlass_cluster::impersonation::Impersonation;
 use windlass_core::manifest::Manifest;
-use windlass_core::permission::Grants;
+use windlass_core::permission::{Grants, PermissionRule};
 use windlass_core::seams::LogLevel;
 use windlass_core::selector::{Selector, SelectorError};
 use windlass_engine::engine::Engine;
@@ -123,6 +123,17 @@ pub enum ModuleError {
         /// The rules, one line each, joined.
         missing: String,
     },
+    /// It would be granted more than whoever asks for it may grant.
+    #[error(
+        "module {module}: its guest declares more than the host lets a ControllerModule grant \
+         (`controllerModules.maxPermissions`): {beyond}"
+    )]
+    BeyondCeiling {
+        /// The module.
+        module: SmolStr,
+        /// The rules, one line each, joined.
+        beyond: String,
+    },
 }
 
 impl Module {
@@ -207,18 +218,24 @@ fn granted(entry: &ModuleEntry, manifest: &Manifest) -> Result<Grants, ModuleErr
     let required = permissions::required(manifest);
     let mut grants = Grants(entry.permissions.clone());
     if entry.grants_declared() {
+        if let Some(ceiling) = &entry.ceiling {
+            let beyond = permissions::beyond(&required, ceiling);
+            if !beyond.is_empty() {
+                return Err(ModuleError::BeyondCeiling {
+                    module: entry.name.clone(),
+                    beyond: lines(&beyond),
+                });
+            }
+        }
         grants.0.extend(required.iter().cloned());
     }
-    let missing: Vec<String> = permissions::missing(&required, &grants)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let missing = permissions::missing(&required, &grants);
     if missing.is_empty() {
         return Ok(grants);
     }
     Err(ModuleError::NotGranted {
         module: entry.name.clone(),
-        missing: missing.join(", "),
+        missing: lines(&missing),
     })
 }
 
@@ -232,6 +249,11 @@ fn concurrency(entry: &ModuleEntry, declared: u32) -> Concurrency {
         in_each: in_each as usize,
         in_all: in_each.saturating_mul(instances).min(limit) as usize,
     }
+}
+
+fn lines(rules: &[PermissionRule]) -> String {
+    let lines: Vec<String> = rules.iter().map(ToString::to_string).collect();
+    lines.join(", ")
 }
 
 /// What the guest asks for, as far as the operator lets it.

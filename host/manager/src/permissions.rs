@@ -5,6 +5,8 @@ use windlass_core::key::Resource;
 use windlass_core::manifest::{Manifest, WatchTarget};
 use windlass_core::permission::{Grants, PermissionRule, READ_VERBS};
 
+use crate::controller_modules::definition;
+
 /// The verbs that recording events needs.
 const EVENT_VERBS: [&str; 2] = ["create", "patch"];
 
@@ -42,24 +44,83 @@ pub fn missing(required: &[PermissionRule], grants: &Grants) -> Vec<PermissionRu
     merge(missing.map(Need::rule).collect())
 }
 
+/// What of these rules reaches further than `most`.
+#[must_use]
+pub fn beyond(rules: &[PermissionRule], most: &Grants) -> Vec<PermissionRule> {
+    let beyond = single(rules).filter(|rule| !covers(most, rule));
+    merge(beyond.collect())
+}
+
+/// What of these rules `most` covers.
+#[must_use]
+pub fn within(rules: &[PermissionRule], most: &Grants) -> Vec<PermissionRule> {
+    let within = single(rules).filter(|rule| covers(most, rule));
+    merge(within.collect())
+}
+
+/// Rules taken apart: one verb on one resource, in one namespace and of one name where
+/// they are limited.
+fn single(rules: &[PermissionRule]) -> impl Iterator<Item = PermissionRule> {
+    rules.iter().flat_map(|whole| {
+        each_verb(std::slice::from_ref(whole)).flat_map(|need| {
+            let (namespaces, names) = (parts(&whole.namespaces), parts(&whole.resource_names));
+            let pairs = namespaces.into_iter().flat_map(move |namespace| {
+                names
+                    .clone()
+                    .into_iter()
+                    .map(move |name| (namespace.clone(), name))
+            });
+            pairs.map(move |(namespaces, resource_names)| PermissionRule {
+                namespaces,
+                resource_names,
+                ..need.rule()
+            })
+        })
+    })
+}
+
+/// Lists of one each; an empty list is no limit and stays one.
+fn parts(list: &[SmolStr]) -> Vec<Vec<SmolStr>> {
+    if list.is_empty() {
+        return vec![Vec::new()];
+    }
+    list.iter().map(|item| vec![item.clone()]).collect()
+}
+
+/// Whether a rule of single parts grants nothing that `most` does not.
+fn covers(most: &Grants, rule: &PermissionRule) -> bool {
+    let within = |limits: &[SmolStr], part: &[SmolStr]| {
+        limits.is_empty() || (!part.is_empty() && part.iter().all(|item| limits.contains(item)))
+    };
+    each_verb(std::slice::from_ref(rule)).all(|need| {
+        let (plural, subresource) = need.resource.split_once('/').unwrap_or((need.resource, ""));
+        let scope = most.scope(need.verb, need.group, plural, subresource);
+        scope.parts().iter().any(|part| {
+            within(&part.namespaces, &rule.namespaces) && within(&part.names, &rule.resource_names)
+        })
+    })
+}
+
 /// What a guest watches and may read less of now than before.
 #[must_use]
 pub fn no_longer_readable(manifest: &Manifest, before: &Grants, now: &Grants) -> Vec<PermissionRule> {
-    let secrets = Resource::new("", "v1", "secrets");
+    let named = [
+        Resource::new("", "v1", "secrets"),
+        Resource::new(definition::GROUP, definition::VERSION, definition::PLURAL),
+    ];
     let lost = |resource: &Resource| {
         let readable = before.readable(resource);
         readable.intersection(&now.readable(resource)) != readable
     };
     let mut rules = missing(&reading(manifest), now);
     for watch in &manifest.watches {
-        let (resource, rule) = match &watch.target {
-            WatchTarget::One(resource) => (resource, reading_target(&watch.target)),
+        let resources = match &watch.target {
+            WatchTarget::One(resource) => std::slice::from_ref(resource),
             // Of everything there is, only these depend on more than the wildcard.
-            WatchTarget::Discovered { .. } => (&secrets, rule(&[""], &["secrets"], &READ_VERBS)),
+            WatchTarget::Discovered { .. } => &named,
         };
-        if lost(resource) {
-            rules.push(rule);
-        }
+        let lost = resources.iter().filter(|resource| lost(resource));
+        rules.extend(lost.map(|resource| rule(&[&resource.group], &[&resource.plural], &READ_VERBS)));
     }
     merge(rules)
 }
@@ -189,6 +250,41 @@ mod tests {
     }
 
     #[test]
+    fn what_reaches_further_is_told_part_by_part() {
+        let limited = |namespaces: &[&str], names: &[&str]| PermissionRule {
+            namespaces: namespaces.iter().copied().map(SmolStr::new).collect(),
+            resource_names: names.iter().copied().map(SmolStr::new).collect(),
+            ..rule(&[""], &["configmaps"], &["get"])
+        };
+        let most = Grants(vec![limited(&["a"], &[]), limited(&["b"], &["x"])]);
+        assert_eq!(
+            beyond(&[limited(&["a"], &["y"]), limited(&["b"], &["x"])], &most),
+            []
+        );
+        assert_eq!(
+            beyond(&[limited(&["a", "b"], &["x", "y"])], &most),
+            [limited(&["b"], &["y"])]
+        );
+        for wider in [limited(&[], &[]), limited(&[], &["x"]), limited(&["b"], &[])] {
+            assert_eq!(beyond(std::slice::from_ref(&wider), &most), [wider]);
+        }
+    }
+
+    #[test]
+    fn a_wildcard_reaches_as_far_as_a_wildcard_and_never_to_secrets() {
+        let everything = Grants(vec![rule(&["*"], &["*"], &["*"])]);
+        let asked = [
+            rule(&["*"], &["*"], &["*"]),
+            rule(&["apps"], &["deployments/scale"], &["update"]),
+            rule(&[""], &["secrets"], &["get"]),
+        ];
+        assert_eq!(beyond(&asked, &everything), [rule(&[""], &["secrets"], &["get"])]);
+        assert_eq!(within(&asked, &everything), &asked[..2]);
+        let pods = Grants(vec![rule(&[""], &["pods"], &["get"])]);
+        assert_eq!(beyond(&asked[..1], &pods), &asked[..1]);
+    }
+
+    #[test]
     fn secrets_are_missing_until_they_are_named() {
         let required = vec![
             rule(&["*"], &["*"], &["get"]),
@@ -235,8 +331,10 @@ mod tests {
         assert!(!lost(&["a"], &["a", "b"]) && !lost(&["a"], &[]) && !lost(&[], &[]));
         let everything = manifest(WatchTarget::Discovered { except: Vec::new() });
         let wildcard = rule(&["*"], &["*"], &["*"]);
-        let with = Grants(vec![wildcard.clone(), rule(&[""], &["secrets"], &["*"])]);
-        let lost = no_longer_readable(&everything, &with, &Grants(vec![wildcard]));
-        assert_eq!(lost, [rule(&[""], &["secrets"], &READ_VERBS)]);
+        for (group, plural) in [("", "secrets"), ("windlass.dev", "controllermodules")] {
+            let with = Grants(vec![wildcard.clone(), rule(&[group], &[plural], &["*"])]);
+            let lost = no_longer_readable(&everything, &with, &Grants(vec![wildcard.clone()]));
+            assert_eq!(lost, [rule(&[group], &[plural], &READ_VERBS)]);
+        }
     }
 }

@@ -6,18 +6,21 @@
 //! what their modules call for.
 //! Promises: a rule that is granted for namespaces becomes a Role in each of them. What
 //! modules watch is an exception: the caches are shared, so the host reads all namespaces
-//! and shows each module its own.
+//! and shows each module its own. Modules from objects are not known here: of them the
+//! host gets what `maxPermissions` lets them have.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 use windlass_core::manifest::{Manifest, WatchTarget};
-use windlass_core::permission::{Grants, PermissionRule, ScopePart};
+use windlass_core::permission::{Grants, PermissionRule, READ_VERBS, ScopePart};
 
+use crate::config::controller_modules::ControllerModulesEntry;
 use crate::config::identity::ImpersonateEntry;
 use crate::config::source::SecretReference;
 use crate::config::{HostConfiguration, ModuleEntry};
+use crate::controller_modules::definition;
 use crate::module::Module;
 use crate::permissions::{self, each_verb, merge, rule};
 
@@ -177,6 +180,47 @@ impl Rules {
             let rule = rule(&["coordination.k8s.io"], &["leases"], &verbs);
             self.add_within(&configuration.leader_election.namespace, rule);
         }
+        if configuration.controller_modules.enabled {
+            self.add_objects(&configuration.controller_modules);
+        }
+    }
+
+    /// What following ControllerModules takes, and what they may come to need.
+    fn add_objects(&mut self, settings: &ControllerModulesEntry) {
+        let status = format!("{}/status", definition::PLURAL);
+        let mut definitions = rule(
+            &["apiextensions.k8s.io"],
+            &["customresourcedefinitions"],
+            &["list", "watch"],
+        );
+        definitions.resource_names = vec![definition::NAME.into()];
+        self.everywhere.extend([
+            rule(&[definition::GROUP], &[definition::PLURAL], &READ_VERBS),
+            rule(&[definition::GROUP], &[&status], &["patch"]),
+            definitions,
+        ]);
+        for most in settings.max_permissions.iter().flatten() {
+            let has = |verb: &str| most.verbs.iter().any(|item| item == "*" || item == verb);
+            if READ_VERBS.into_iter().all(has) {
+                // The caches are shared, whatever a module sees of them.
+                self.everywhere.push(PermissionRule {
+                    verbs: vec!["list".into(), "watch".into()],
+                    namespaces: Vec::new(),
+                    resource_names: Vec::new(),
+                    ..most.clone()
+                });
+            }
+            if most.namespaces.is_empty() {
+                self.everywhere.push(most.clone());
+            }
+            for namespace in &most.namespaces {
+                let rule = PermissionRule {
+                    namespaces: Vec::new(),
+                    ..most.clone()
+                };
+                self.add_within(namespace, rule);
+            }
+        }
     }
 
     /// Roles with their bindings.
@@ -285,6 +329,39 @@ mod tests {
         assert_eq!(
             objects[0]["rules"],
             json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["update"], "resourceNames": ["till"]}])
+        );
+    }
+
+    #[test]
+    fn following_objects_takes_their_definition_their_status_and_what_they_may_be_granted() {
+        let mut configuration = HostConfiguration::default();
+        configuration.leader_election.enabled = false;
+        configuration.controller_modules.enabled = true;
+        let mut most = rule(&[""], &["configmaps"], &["get", "list", "watch", "update"]);
+        most.namespaces = vec!["shop".into()];
+        configuration.controller_modules.max_permissions = Some(vec![most]);
+        let mut rules = Rules::default();
+        rules.add_host(&configuration);
+        let objects = rules.objects("windlass", &Value::Null);
+        assert_eq!(
+            kinds(&objects),
+            ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
+        );
+        assert_eq!(
+            objects[0]["rules"],
+            json!([
+                {"apiGroups": ["windlass.dev"], "resources": ["controllermodules"], "verbs": ["get", "list", "watch"]},
+                {"apiGroups": ["windlass.dev"], "resources": ["controllermodules/status"], "verbs": ["patch"]},
+                {
+                    "apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"],
+                    "verbs": ["list", "watch"], "resourceNames": ["controllermodules.windlass.dev"]
+                },
+                {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]}
+            ])
+        );
+        assert_eq!(
+            objects[2]["rules"],
+            json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch", "update"]}])
         );
     }
 

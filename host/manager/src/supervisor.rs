@@ -27,6 +27,7 @@ use windlass_core::rate_limiter::{Backoff, BackoffConfig};
 use windlass_core::shard::Share;
 use windlass_telemetry::status::ReloadResult;
 
+use crate::config::ModuleEntry;
 use crate::controller::Controller;
 use crate::grace::Grace;
 use crate::host::Surroundings;
@@ -87,6 +88,8 @@ impl ModuleState {
 pub struct Reload {
     /// In a word.
     pub result: ReloadResult,
+    /// What was asked for.
+    pub entry: Arc<ModuleEntry>,
     /// Nothing: it took over. Otherwise why it did not.
     pub rejected: Option<String>,
     /// The component's digest, if it got that far.
@@ -95,11 +98,26 @@ pub struct Reload {
     pub at: SystemTime,
 }
 
+impl Reload {
+    /// The module is as it was asked for.
+    fn new(result: ReloadResult, module: &Module) -> Self {
+        Self {
+            result,
+            entry: Arc::clone(&module.entry),
+            rejected: None,
+            digest: Some(module.guest.digest.clone()),
+            at: SystemTime::now(),
+        }
+    }
+}
+
 /// A module as its supervisor sees it.
 #[derive(Clone, Debug)]
 pub struct ModuleStatus {
     /// Where it stands.
     pub state: ModuleState,
+    /// Whether this replica acts for it, alone or with others.
+    pub acts: bool,
     /// Since when.
     pub since: SystemTime,
     /// The version that serves, or served last.
@@ -122,9 +140,15 @@ pub(crate) enum Command {
     /// Run this version, in place of any other.
     Run(Arc<Module>),
     /// A version was asked for that cannot run.
-    Reject { digest: Option<String>, reason: String },
+    Reject {
+        entry: Arc<ModuleEntry>,
+        digest: Option<String>,
+        reason: String,
+    },
     /// What was asked for is what it was told to run last.
     Unchanged,
+    /// The same, after the source could not be fetched.
+    Confirm,
     /// What the configuration grants from this moment on.
     Restrict(Granted),
     /// Run nothing.
@@ -139,13 +163,19 @@ pub(crate) struct Granted {
     pub(crate) rules: Grants,
     /// Whatever its guest declares, besides.
     pub(crate) declared: bool,
+    /// As far as this goes, if it is bounded.
+    pub(crate) ceiling: Option<Grants>,
 }
 
 impl Granted {
     fn to(&self, module: &Module) -> Grants {
         let mut grants = self.rules.clone();
         if self.declared {
-            grants.0.extend(permissions::required(&module.guest.manifest));
+            let declared = permissions::required(&module.guest.manifest);
+            grants.0.extend(match &self.ceiling {
+                Some(ceiling) => permissions::within(&declared, ceiling),
+                None => declared,
+            });
         }
         grants
     }
@@ -204,6 +234,7 @@ impl Supervisor {
     pub(crate) fn new(controller: Arc<Controller>, surroundings: Surroundings, grace: Grace) -> Self {
         let (status, _) = watch::channel(ModuleStatus {
             state: ModuleState::Starting,
+            acts: false,
             since: SystemTime::now(),
             serving: None,
             reload: None,
@@ -304,8 +335,13 @@ impl Supervisor {
                     self.review().await;
                 }
             }
-            Command::Reject { digest, reason } => self.reject(ReloadResult::Refused, digest, reason),
+            Command::Reject {
+                entry,
+                digest,
+                reason,
+            } => self.reject(ReloadResult::Refused, entry, digest, reason),
             Command::Unchanged => self.status.send_modify(|status| status.reloads_unchanged += 1),
+            Command::Confirm => self.confirm().await,
             Command::Restrict(granted) => self.restrict(granted),
             Command::Restart => {
                 if let Some(slot) = &self.serving {
@@ -318,6 +354,24 @@ impl Supervisor {
                 self.last_good = None;
                 self.enter(ModuleState::Disabled);
             }
+        }
+    }
+
+    /// What was refused last was the source, not the version.
+    async fn confirm(&mut self) {
+        let Some(module) = self.wanted.clone() else {
+            return;
+        };
+        let is_good = |good: &Arc<Module>| Arc::ptr_eq(good, &module);
+        if self.last_good.as_ref().is_some_and(is_good) {
+            self.status.send_modify(|status| {
+                status.reloads_unchanged += 1;
+                status.reload = Some(Reload::new(ReloadResult::Unchanged, &module));
+            });
+        } else if self.authority.is_none() {
+            self.review().await;
+        } else if self.candidate.is_none() {
+            self.prepare(module).await;
         }
     }
 
@@ -337,9 +391,10 @@ impl Supervisor {
         };
         let controller = Arc::clone(&self.controller);
         let granted = self.granted.as_ref().map(|granted| granted.to(&module));
+        let entry = Arc::clone(&module.entry);
         let version = match Version::new(module, controller, &self.surroundings, authority) {
             Ok(version) => Arc::new(version),
-            Err(error) => return self.reject(ReloadResult::Refused, None, error.to_string()),
+            Err(error) => return self.reject(ReloadResult::Refused, entry, None, error.to_string()),
         };
         if let Some(granted) = granted {
             // It may have been loaded under a configuration that granted more.
@@ -405,12 +460,7 @@ impl Supervisor {
         self.status.send_modify(|status| {
             if changed {
                 status.reloads_applied += 1;
-                status.reload = Some(Reload {
-                    result: ReloadResult::Swapped,
-                    rejected: None,
-                    digest: Some(module.guest.digest.clone()),
-                    at: SystemTime::now(),
-                });
+                status.reload = Some(Reload::new(ReloadResult::Swapped, &module));
             }
             status.serving = Some(module);
         });
@@ -430,8 +480,8 @@ impl Supervisor {
             .as_ref()
             .is_some_and(|good| Arc::ptr_eq(good, module));
         if is_new {
-            let digest = module.guest.digest.clone();
-            self.reject(ReloadResult::NotStarted, Some(digest), failure.to_string());
+            let (entry, digest) = (Arc::clone(&module.entry), module.guest.digest.clone());
+            self.reject(ReloadResult::NotStarted, entry, Some(digest), failure.to_string());
         }
         if self.serving.is_none() {
             self.subscription = ended.subscription.or(self.subscription.take());
@@ -492,7 +542,13 @@ impl Supervisor {
         }
     }
 
-    fn reject(&mut self, result: ReloadResult, digest: Option<String>, reason: String) {
+    fn reject(
+        &mut self,
+        result: ReloadResult,
+        entry: Arc<ModuleEntry>,
+        digest: Option<String>,
+        reason: String,
+    ) {
         let keeps = self.serving.is_some() || self.last_good.is_some();
         tracing::error!(
             controller = %self.controller.name, reason, digest,
@@ -505,6 +561,7 @@ impl Supervisor {
             }
             status.reload = Some(Reload {
                 result,
+                entry,
                 rejected: Some(reason.clone()),
                 digest,
                 at: SystemTime::now(),
@@ -552,6 +609,7 @@ impl Supervisor {
     async fn review(&mut self) {
         match self.mandate.standing() {
             Standing::Acting(authority) => {
+                self.act(true);
                 let continues = self
                     .authority
                     .as_ref()
@@ -566,12 +624,14 @@ impl Supervisor {
                 self.review_share(continues);
             }
             Standing::Standby { holder } => {
+                self.act(false);
                 self.abandon();
                 self.authority = None;
                 self.review_share(false);
                 self.stand_by(holder);
             }
             Standing::HandingOver => {
+                self.act(false);
                 self.stand_down().await;
                 self.authority = None;
                 self.mandate.step_down();
@@ -640,6 +700,14 @@ impl Supervisor {
     /// Waits for the versions that were replaced or abandoned.
     async fn retired(&mut self) {
         while self.retiring.join_next().await.is_some() {}
+    }
+
+    fn act(&self, acts: bool) {
+        self.status.send_if_modified(|status| {
+            let changed = status.acts != acts;
+            status.acts = acts;
+            changed
+        });
     }
 
     fn enter(&self, state: ModuleState) {

@@ -345,6 +345,8 @@ pub(crate) enum ConfigCommand {
     Schema,
     /// Print the reference of configurations as Markdown.
     Reference,
+    /// Print the definition of ControllerModule objects, for `kubectl apply`.
+    Crd,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,8 @@ use windlass_cluster::call_budget::CallBudget;
 use windlass_engine::engine::{Engine, EngineConfig};
 use windlass_manager::calls::CallTap;
 use windlass_manager::config::{HostConfiguration, ModuleEntry};
+use windlass_manager::controller_modules::ControllerModules;
+use windlass_manager::controller_modules::status::Reporter;
 use windlass_manager::host::{Host, HostOptions, Platform};
 use windlass_manager::loader::Workshop;
 use windlass_manager::mandate::Replicas;
@@ -57,6 +59,8 @@ pub(crate) struct Hosting {
     budget: CallBudget,
     settings: Settings,
     followed: Option<Followed>,
+    /// Modules from objects, where a configuration says whether there are any.
+    objects: Option<ControllerModules>,
 }
 
 impl Setup {
@@ -139,6 +143,13 @@ impl Setup {
         recorder: Option<Arc<Recorder>>,
     ) -> anyhow::Result<Hosting> {
         let mut telemetry = Telemetry::start(self.configuration(), &self.identity)?;
+        let objects = match &self.followed {
+            Some(followed) => {
+                let reporter = reporter(followed.configuration(), replicas.as_ref(), &self.identity);
+                Some(ControllerModules::start(platform, reporter, replicas.clone())?)
+            }
+            None => None,
+        };
         let options = HostOptions {
             workshop: self.workshop.clone(),
             grace: self.settings.shutdown_grace(self.configuration()),
@@ -149,15 +160,23 @@ impl Setup {
         };
         self.workshop.sources.attach(platform.client.clone());
         self.settings.limit(&platform.budget);
-        let mut host = Host::start(platform, options, self.modules);
-        if let Some(followed) = &self.followed {
-            // Those that are disabled or not loaded yet, too.
-            host.apply(followed.modules().to_vec());
-        }
+        let host = Host::start(platform, options, self.modules);
         let view = HostView::new(&self.identity, platform, replicas, host.roster());
         let view = Arc::new(view.with_tracer(telemetry.tracer()));
         telemetry.send_metrics(view.clone())?;
-        let status = match self.status_address {
+        let mut hosting = Hosting {
+            host,
+            status: None,
+            telemetry,
+            workshop: self.workshop,
+            budget: platform.budget.clone(),
+            settings: self.settings,
+            followed: self.followed,
+            objects,
+        };
+        // Those that are disabled or not loaded yet, too.
+        hosting.apply();
+        hosting.status = match self.status_address {
             Some(address) => {
                 let config = ServerConfig {
                     address,
@@ -169,15 +188,15 @@ impl Setup {
             }
             None => None,
         };
-        Ok(Hosting {
-            host,
-            status,
-            telemetry,
-            workshop: self.workshop,
-            budget: platform.budget.clone(),
-            settings: self.settings,
-            followed: self.followed,
-        })
+        Ok(hosting)
+    }
+}
+
+/// What ControllerModules call this replica.
+fn reporter(configuration: &HostConfiguration, replicas: Option<&Replicas>, identity: &str) -> Reporter {
+    Reporter {
+        host: configuration.leader_election.group.clone(),
+        replica: replicas.map_or_else(|| identity.into(), |replicas| replicas.identity.clone()),
     }
 }
 
@@ -194,6 +213,9 @@ impl Hosting {
         if let Some(status) = &self.status {
             status.set_stopping();
         }
+        if let Some(objects) = self.objects {
+            objects.stop().await;
+        }
         self.host.stop().await;
         if let Some(status) = self.status {
             status.shutdown().await;
@@ -201,8 +223,9 @@ impl Hosting {
         self.telemetry
     }
 
-    /// Follows the configuration file; a hangup signal has everything looked at again.
-    /// Never ends. What is wrong is logged, and the last good configuration goes on.
+    /// Follows the configuration file and the objects that it lets be modules; a hangup
+    /// signal has everything looked at again. Never ends. What is wrong is logged, and the
+    /// last good configuration goes on.
     pub(crate) async fn follow(&mut self, hangups: &mut Hangups) {
         let mut changes = self.followed.as_ref().map(|followed| followed.changes());
         loop {
@@ -215,12 +238,22 @@ impl Hosting {
                     std::future::pending::<()>().await;
                 }
             };
+            let objects = async {
+                match &mut self.objects {
+                    Some(objects) => objects.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = hangups.next() => {
                     tracing::info!("hangup signal, looking at every source again");
                     self.workshop.sources.refresh();
                 }
                 () = changed => {}
+                () = objects => {
+                    self.apply();
+                    continue;
+                }
             }
             self.take_up().await;
         }
@@ -235,7 +268,22 @@ impl Hosting {
             self.settings
                 .follow(followed.configuration(), &self.host, &self.budget);
             self.workshop.sources.configure(followed.configuration());
-            self.host.apply(followed.modules().to_vec());
+            self.apply();
+        }
+    }
+
+    /// Runs the modules of the configuration and of the objects beside it.
+    fn apply(&mut self) {
+        let Some(followed) = &self.followed else {
+            return;
+        };
+        match &mut self.objects {
+            Some(objects) => {
+                let modules = objects.join(followed.configuration(), followed.modules());
+                self.host.apply(modules);
+                objects.report(&self.host);
+            }
+            None => self.host.apply(followed.modules().to_vec()),
         }
     }
 }

@@ -46,6 +46,7 @@ impl Election {
             replicas: Replicas {
                 elector,
                 group: SmolStr::clone(&entry.group),
+                identity: identity.into(),
             },
             task: tokio::spawn(task.run(stop.clone())),
             stop,

@@ -38,8 +38,9 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     targets::configuration::PARSE,
+    targets::controller_module::MODULE,
     targets::selectors::PARSE,
     targets::component::INSPECT,
     targets::component::LOAD,

@@ -3,6 +3,7 @@
 pub(crate) mod api_server;
 pub(crate) mod component;
 pub(crate) mod configuration;
+pub(crate) mod controller_module;
 pub(crate) mod guest;
 pub(crate) mod manifest;
 pub(crate) mod recording;

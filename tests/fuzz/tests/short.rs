@@ -21,6 +21,7 @@ macro_rules! targets {
 
 targets! {
     configuration
+    controller_module
     selectors
     component_inspect
     component_load

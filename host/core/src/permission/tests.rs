@@ -98,6 +98,24 @@ fn wildcards_never_cover_secrets_and_tokens() {
 }
 
 #[test]
+fn wildcards_never_cover_objects_that_grant_permissions_themselves() {
+    for wildcard in [
+        rule(&["*"], &["*"], &["*"]),
+        rule(&["windlass.dev"], &["*", "controllermodules/*"], &["*"]),
+        rule(&["*"], &["controllermodules"], &["*"]),
+    ] {
+        for resource in ["controllermodules", "controllermodules/status"] {
+            assert!(
+                !allows(&wildcard, "patch", "windlass.dev", resource),
+                "{wildcard}"
+            );
+        }
+    }
+    let named = rule(&["windlass.dev"], &["controllermodules"], &["*"]);
+    assert!(allows(&named, "create", "windlass.dev", "controllermodules"));
+}
+
+#[test]
 fn a_rule_for_namespaces_covers_nothing_outside_them() {
     let mut pods = rule(&[""], &["pods"], &["list", "create"]);
     pods.namespaces = list(&["shop"]);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
-use windlass_core::permission::PermissionRule;
+use windlass_core::permission::{Grants, PermissionRule};
 use windlass_registry::digest::Digest;
 
 use super::checks::{Checked, dns_label, ensure, refuse, short};
@@ -78,6 +78,10 @@ pub struct ModuleEntry {
     /// version does.
     #[serde(default)]
     pub shadow: bool,
+    /// The most that it may be granted, for entries whose author does not decide that; never
+    /// read or written.
+    #[serde(skip)]
+    pub ceiling: Option<Grants>,
 }
 
 /// How severe a log line is.
@@ -118,6 +122,7 @@ impl ModuleEntry {
             leadership: LeadershipEntry::default(),
             log_level: LogLevel::default(),
             shadow: false,
+            ceiling: None,
         }
     }
 

@@ -93,7 +93,8 @@ fn default(property: &Value) -> String {
     match property.get("default") {
         None => String::new(),
         Some(Value::Object(fields)) if !fields.is_empty() => "see there".to_owned(),
-        Some(value) => format!("`{}`", value.to_string().trim_matches('"')),
+        Some(Value::String(text)) if !text.is_empty() => format!("`{text}`"),
+        Some(value) => format!("`{value}`"),
     }
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::controller_modules::ObjectSource;
 use super::identity::{ImpersonateEntry, ServiceAccountReference};
 use super::leadership::{LeadershipEntry, LeadershipMode};
 use super::module::LogLevel;
@@ -40,6 +41,46 @@ fn a_full_entry_is_read() {
     assert_eq!(module.limits.api_qps, Some(20));
     assert_eq!((module.workers, module.enabled), (Some(3), true));
     assert_eq!(module.permissions[0].namespaces, ["shop"]);
+}
+
+#[test]
+fn modules_from_objects_are_off_until_they_are_asked_for_and_then_bounded_as_written() {
+    assert!(!parse("").controller_modules.enabled);
+    let settings = parse(
+        "controllerModules:\n  enabled: true\n  selector: team in (a, b)\n  sources: [oci]\n  \
+         maxPermissions: [{apiGroups: [\"\"], resources: [pods], verbs: [get]}]\n",
+    )
+    .controller_modules;
+    assert!(settings.enabled);
+    assert_eq!(settings.sources, [ObjectSource::Oci]);
+    assert_eq!(settings.max_permissions.map(|rules| rules.len()), Some(1));
+}
+
+#[test]
+fn what_is_wrong_with_modules_from_objects_is_told_by_its_path() {
+    for (rest, message) in [
+        (
+            "controllerModules: {enabeld: true}",
+            "line 3 column 21: unknown field `enabeld`, did you mean `enabled`?",
+        ),
+        (
+            "controllerModules: {selector: \"a in b\"}",
+            "controllerModules.selector: ",
+        ),
+        (
+            "controllerModules: {sources: []}",
+            "controllerModules.sources: is empty, so no object could be a module; use `enabled: false` for that",
+        ),
+        (
+            "controllerModules: {maxPermissions: [{apiGroups: [\"\"], resources: [pods], verbs: [lsit]}]}",
+            "controllerModules.maxPermissions[0].verbs[0]: \"lsit\" is not a verb; did you mean \"list\"?",
+        ),
+    ] {
+        let refusal = refusal(rest);
+        assert!(refusal.starts_with(message), "{refusal}");
+    }
+    let file = refusal("controllerModules: {sources: [file]}");
+    assert!(file.contains("unknown variant `file`"), "{file}");
 }
 
 #[test]

@@ -224,7 +224,9 @@ fn sample(text: &mut String, name: &str, labels: &str, suffix: &str, value: f64)
 
 fn label_set(labels: Labels<'_>) -> LabelSet {
     let labels = labels.iter();
-    let mut set: LabelSet = labels.map(|(name, value)| (SmolStr::new(name), (*value).to_owned())).collect();
+    let mut set: LabelSet = labels
+        .map(|(name, value)| (SmolStr::new(name), (*value).to_owned()))
+        .collect();
     set.sort_unstable();
     set
 }

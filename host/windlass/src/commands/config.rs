@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use windlass_manager::config::{HostConfiguration, ModuleEntry, reference};
 use windlass_manager::config_file::ConfigFile;
+use windlass_manager::controller_modules::definition;
 
 use crate::args::ConfigCommand;
 use crate::output::{out, outln};
@@ -30,6 +31,10 @@ pub(crate) async fn config(command: ConfigCommand) -> anyhow::Result<ExitCode> {
             outln!("{schema}")?;
         }
         ConfigCommand::Reference => out!("{}", reference::markdown())?,
+        ConfigCommand::Crd => {
+            let definition = serde_saphyr::to_string(&definition::definition()?);
+            out!("{}", definition.context("cannot write it as YAML")?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,8 @@ use windlass_cluster::discovery::DiscoveryCache;
 use windlass_core::key::Resource;
 use windlass_core::manifest::WatchTarget;
 use windlass_manager::access;
+use windlass_manager::controller_modules;
+use windlass_manager::controller_modules::roll::{Judged, Judgement, Roll};
 use windlass_manager::lanes::Concurrency;
 use windlass_manager::module::Module;
 
@@ -49,7 +51,10 @@ pub(crate) async fn dry_run(args: RunArgs) -> anyhow::Result<ExitCode> {
     if let Ok(client) = &cluster {
         workshop.sources.attach(client.clone());
     }
-    let entries: Vec<_> = followed.modules().iter().cloned().map(Arc::new).collect();
+    let objects = judged_objects(&mut report, &cluster, &followed).await?;
+    let mut entries: Vec<_> = followed.modules().iter().cloned().map(Arc::new).collect();
+    let of_file = entries.len();
+    entries.extend(objects.iter().filter_map(Judged::entry).cloned());
     let loading = entries
         .iter()
         .filter(|entry| entry.enabled)
@@ -57,8 +62,13 @@ pub(crate) async fn dry_run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let loaded = patiently("Fetching and compiling guests …", join_all(loading)).await;
     let mut loaded = loaded.into_iter();
     let mut modules = Vec::new();
-    for entry in &entries {
-        outln!("module {}", entry.name)?;
+    for (position, entry) in entries.iter().enumerate() {
+        let from = if position < of_file {
+            ""
+        } else {
+            ", a ControllerModule"
+        };
+        outln!("module {}{from}", entry.name)?;
         match entry.enabled.then(|| loaded.next()).flatten() {
             None => report.line("disabled", "does not run")?,
             Some(Err(error)) => report.failure("fails", &error.to_string())?,
@@ -70,6 +80,12 @@ pub(crate) async fn dry_run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
     for problem in followed.problems() {
         report.failure("fails", &problem)?;
+    }
+    for Judged { object, judgement } in &objects {
+        if let Judgement::Refused { refusal, .. } = judgement {
+            outln!("ControllerModule {}", object.name)?;
+            report.failure("refused", &refusal.to_string())?;
+        }
     }
     let caches = caches(&modules);
     outln!("caches: {}", caches.len())?;
@@ -93,6 +109,31 @@ pub(crate) async fn dry_run(args: RunArgs) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+/// The objects of the cluster, and what would become of them.
+async fn judged_objects(
+    report: &mut Report,
+    cluster: &anyhow::Result<ApiClient>,
+    followed: &Followed,
+) -> anyhow::Result<Vec<Judged>> {
+    let configuration = followed.configuration();
+    let settings = &configuration.controller_modules;
+    if !settings.enabled {
+        return Ok(Vec::new());
+    }
+    let Ok(client) = cluster else {
+        outln!("ControllerModules: not looked at, because the cluster is not reached")?;
+        return Ok(Vec::new());
+    };
+    let problem = match controller_modules::list(client, &settings.selector).await {
+        Ok(Some(objects)) => return Ok(Roll::default().call(&objects, followed.modules(), configuration)),
+        Ok(None) => "the API server does not serve them; apply `windlass config crd`".to_owned(),
+        Err(error) => error.message,
+    };
+    outln!("ControllerModules")?;
+    report.failure("fails", &problem)?;
+    Ok(Vec::new())
 }
 
 async fn connect(args: &RunArgs) -> anyhow::Result<ApiClient> {
