@@ -128,7 +128,10 @@ async fn empty(api: &Api, namespace: &Stored) -> bool {
     let mut remaining: Vec<Remaining> = empty_resource(api, &pods, name).into_iter().collect();
     if remaining.is_empty() {
         let table = api.registry.table();
-        for resource in table.stored().filter(|resource| resource.spec.namespaced) {
+        // As everywhere, objects that no version serves stay where they are.
+        let in_namespaces =
+            |resource: &&Arc<Resource>| resource.spec.namespaced && table.serves(&resource.spec);
+        for resource in table.stored().filter(in_namespaces) {
             remaining.extend(empty_resource(api, resource, name));
             tokio::task::yield_now().await;
         }

@@ -19,6 +19,7 @@ use crate::delete;
 use crate::delete_options::{DeleteOptions, Propagation};
 use crate::meta;
 use crate::object::{Head, Key, Revision, Stored};
+use crate::registry::CustomVersions;
 use crate::resource::{Resource, ResourceSpec, Storage, Subresource, View};
 use crate::store::Collection;
 use crate::types::structural::{self, Schema};
@@ -109,7 +110,7 @@ pub(crate) fn establish(api: &Api, name: &str) {
         api.registry.set_custom(
             text(&definition, "/spec/group"),
             text(&definition, "/spec/names/plural"),
-            resources(api, &definition),
+            versions(api, &definition),
         );
         if !names::accepted(&definition) {
             note_expressions(name, &definition);
@@ -135,8 +136,8 @@ fn note_expressions(name: &str, definition: &Value) {
     }
 }
 
-/// One resource per served version.
-fn resources(api: &Api, definition: &Value) -> Vec<Resource> {
+/// One resource per served version, and that of the stored one.
+fn versions(api: &Api, definition: &Value) -> CustomVersions {
     let versions = list(definition, "/spec/versions");
     let group = text(definition, "/spec/group");
     let collection = collection(api, definition);
@@ -147,21 +148,24 @@ fn resources(api: &Api, definition: &Value) -> Vec<Resource> {
     let kind = text(definition, "/spec/names/kind");
     let head = Head::new(&format!("{group}/{storage_version}"), kind);
     let schemas = Schemas::new(api, definition, storage_version);
-    let served = versions.iter().filter(|version| version["served"] == true);
-    served
-        .map(|version| {
-            let name = text(version, "/name");
-            let stored = name == storage_version;
-            let shown = || View::Version(Head::new(&format!("{group}/{name}"), kind));
-            Resource {
-                spec: spec(definition, version),
-                storage: Storage::Objects(Arc::clone(&collection)),
-                view: if stored { View::Stored } else { shown() },
-                head: head.clone(),
-                custom: Some(rules(version, &schemas)),
-            }
-        })
-        .collect()
+    let resource = |version: &Value| {
+        let name = text(version, "/name");
+        let stored = name == storage_version;
+        let shown = || View::Version(Head::new(&format!("{group}/{name}"), kind));
+        Resource {
+            spec: spec(definition, version),
+            storage: Storage::Objects(Arc::clone(&collection)),
+            view: if stored { View::Stored } else { shown() },
+            head: head.clone(),
+            custom: Some(rules(version, &schemas)),
+        }
+    };
+    let is_served = |version: &&Value| version["served"] == true;
+    let unserved = versions.iter().find(|version| version["storage"] == true);
+    CustomVersions {
+        served: versions.iter().filter(is_served).map(resource).collect(),
+        unserved: unserved.filter(|version| !is_served(version)).map(resource),
+    }
 }
 
 /// The collection that the definition's objects are in already, or a new one.
@@ -171,9 +175,8 @@ fn collection(api: &Api, definition: &Value) -> Arc<Collection> {
         text(definition, "/spec/names/plural"),
     );
     let table = api.registry.table();
-    let mut resources = table.group_versions().flat_map(|(_, resources)| resources);
-    let served = resources.find(|resource| resource.spec.is(group, plural));
-    served
+    let known = table.all().find(|resource| resource.spec.is(group, plural));
+    known
         .and_then(|resource| resource.collection())
         .cloned()
         .unwrap_or_else(|| api.store.collection(None))
@@ -226,17 +229,16 @@ impl Schemas {
         let by_version: HashMap<_, _> = list(definition, "/spec/versions").iter().map(schema).collect();
         let stored = by_version.get(storage_version).cloned().unwrap_or_default();
         // Objects written under the very same schema as the stored version's are as they should be.
-        let served = api.registry.find(
-            &format!("{}/{storage_version}", text(definition, "/spec/group")),
+        let (group, plural) = (
+            text(definition, "/spec/group"),
             text(definition, "/spec/names/plural"),
         );
-        let before = served.as_ref().and_then(|resource| resource.custom.as_ref());
-        let same = before.filter(|custom| {
-            custom.stored_schema.source == stored.source
-                && served
-                    .as_ref()
-                    .is_some_and(|resource| matches!(resource.view, View::Stored))
-        });
+        let table = api.registry.table();
+        let before = table
+            .stored()
+            .find(|resource| resource.spec.is(group, plural) && resource.spec.version == storage_version);
+        let before = before.and_then(|resource| resource.custom.as_ref());
+        let same = before.filter(|custom| custom.stored_schema.source == stored.source);
         Self {
             since: same.map_or_else(|| api.store.revision(), |custom| custom.schema_since),
             by_version,
@@ -283,8 +285,8 @@ fn rules(version: &Value, schemas: &Schemas) -> CustomRules {
 /// Stops serving a definition that is gone. Others may have waited for its names.
 pub(crate) fn withdraw(api: &Api, definition: &Value) {
     let group = text(definition, "/spec/group");
-    api.registry
-        .set_custom(group, text(definition, "/spec/names/plural"), Vec::new());
+    let plural = text(definition, "/spec/names/plural");
+    api.registry.set_custom(group, plural, CustomVersions::default());
     let definitions = &api.registry.known().custom_definitions;
     let Some(collection) = definitions.collection() else {
         return;
@@ -302,8 +304,8 @@ pub(crate) fn clean_up(api: &Api, definition: &Stored) -> bool {
     let parsed = definition.parse();
     let (group, plural) = (text(&parsed, "/spec/group"), text(&parsed, "/spec/names/plural"));
     let table = api.registry.table();
-    let served = table.stored().find(|resource| resource.spec.is(group, plural));
-    if let Some((resource, collection)) = served.and_then(|resource| Some((resource, resource.collection()?)))
+    let stored = table.stored().find(|resource| resource.spec.is(group, plural));
+    if let Some((resource, collection)) = stored.and_then(|resource| Some((resource, resource.collection()?)))
     {
         let options = DeleteOptions {
             propagation: Some(Propagation::Background),

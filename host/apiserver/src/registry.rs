@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use crate::builtin::{BUILT_IN, Backing};
 use crate::object::Head;
-use crate::resource::{Resource, Storage, View};
+use crate::resource::{Resource, ResourceSpec, Storage, View};
 use crate::store::{Collection, Store};
 
 /// Resources of one group and version, in the order of discovery.
@@ -20,6 +20,8 @@ pub(crate) type GroupVersion = Vec<Arc<Resource>>;
 pub(crate) struct Table {
     /// By `v1` or `apps/v1`, in the order of registration.
     group_versions: indexmap::IndexMap<SmolStr, GroupVersion>,
+    /// The versions that custom resources are stored in, where these are not served.
+    unserved: Vec<Arc<Resource>>,
 }
 
 impl Table {
@@ -47,13 +49,31 @@ impl Table {
         self.group_versions.get(group_version)
     }
 
-    /// Every resource that keeps objects, each collection once.
+    /// Everything that is served, and what is only stored.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.group_versions.values().flatten().chain(&self.unserved)
+    }
+
+    /// Every resource that keeps objects, each collection once, also where the version that
+    /// they are stored in is not served.
     pub(crate) fn stored(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.group_versions
-            .values()
-            .flatten()
+        self.all()
             .filter(|resource| matches!((&resource.view, resource.collection()), (View::Stored, Some(_))))
     }
+
+    /// Whether any version of a resource is served.
+    pub(crate) fn serves(&self, spec: &ResourceSpec) -> bool {
+        let mut served = self.group_versions.values().flatten();
+        served.any(|resource| resource.spec.is(&spec.group, &spec.plural))
+    }
+}
+
+/// What a definition comes to.
+#[derive(Debug, Default)]
+pub(crate) struct CustomVersions {
+    pub(crate) served: Vec<Resource>,
+    /// The version that objects are stored in, if it is not among these.
+    pub(crate) unserved: Option<Resource>,
 }
 
 /// The resources that the server itself works with.
@@ -124,16 +144,19 @@ impl Registry {
         &self.known
     }
 
-    /// Replaces the custom resources of one definition; an empty list removes them.
-    pub(crate) fn set_custom(&self, group: &str, plural: &str, resources: Vec<Resource>) {
+    /// Replaces the custom resources of one definition; empty lists remove them.
+    pub(crate) fn set_custom(&self, group: &str, plural: &str, versions: CustomVersions) {
         let mut slot = self.table.write();
         let mut table = Table::clone(&slot);
+        let stays = |resource: &Arc<Resource>| resource.custom.is_none() || !resource.spec.is(group, plural);
         for resources in table.group_versions.values_mut() {
-            resources.retain(|resource| resource.custom.is_none() || !resource.spec.is(group, plural));
+            resources.retain(stays);
         }
-        for resource in resources {
+        table.unserved.retain(stays);
+        for resource in versions.served {
             table.add(resource);
         }
+        table.unserved.extend(versions.unserved.map(Arc::new));
         table.group_versions.retain(|_, resources| !resources.is_empty());
         *slot = Arc::new(table);
     }

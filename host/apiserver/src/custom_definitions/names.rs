@@ -21,8 +21,8 @@ pub(super) fn decide(table: &Table, definition: &Value) -> Names {
         text(definition, "/spec/group"),
         text(definition, "/spec/names/plural"),
     );
-    let resources = table.group_versions().flat_map(|(_, resources)| resources);
-    let others: Vec<&ResourceSpec> = resources
+    let others: Vec<&ResourceSpec> = table
+        .all()
         .map(|resource| &resource.spec)
         .filter(|other| other.group == group && other.plural != plural)
         .collect();

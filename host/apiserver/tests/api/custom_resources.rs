@@ -150,3 +150,112 @@ async fn a_definition_takes_its_objects_along() {
     while watch.kind().await != event("DELETED", "widgets.example.com") {}
     assert_eq!(cluster.get(WIDGETS).await.code, 404);
 }
+
+/// A definition whose two versions are served like this; `v1` is the one that is stored.
+fn serving(v1: bool, v1beta1: bool) -> Value {
+    let mut definition = definition();
+    definition["spec"]["versions"][0]["served"] = v1.into();
+    definition["spec"]["versions"][1]["served"] = v1beta1.into();
+    definition
+}
+
+async fn update(cluster: &Cluster, definition: &Value) {
+    let path = format!("{DEFINITIONS}/widgets.example.com");
+    let spec = json!({"spec": definition["spec"]});
+    cluster.patch(&path, "merge-patch", spec).await.ok();
+}
+
+#[tokio::test]
+async fn objects_outlive_the_versions_that_served_them() {
+    let cluster = Cluster::start().await;
+    cluster.post(DEFINITIONS, definition()).await.ok();
+    let created = cluster.post(WIDGETS, widget()).await.ok();
+    update(&cluster, &serving(false, true)).await;
+    assert_eq!(cluster.get(WIDGETS).await.code, 404);
+    let beta = "/apis/example.com/v1beta1/namespaces/default/widgets/w";
+    assert_eq!(
+        cluster.get(beta).await.ok()["metadata"]["uid"],
+        created["metadata"]["uid"]
+    );
+    update(&cluster, &serving(false, false)).await;
+    assert_eq!(cluster.get(beta).await.code, 404);
+    assert_eq!(cluster.get("/apis/example.com").await.code, 404);
+    let mut other = definition();
+    other["metadata"]["name"] = "gadgets.example.com".into();
+    other["spec"]["names"] = json!({"plural": "gadgets", "kind": "Widget"});
+    cluster.post(DEFINITIONS, other).await.ok();
+    let other = cluster
+        .get(&format!("{DEFINITIONS}/gadgets.example.com"))
+        .await
+        .ok();
+    let conditions = other["status"]["conditions"].as_array().unwrap();
+    assert!(
+        conditions
+            .iter()
+            .any(|condition| condition["reason"] == "SingularConflict"),
+        "its names stay taken: {other}"
+    );
+    update(&cluster, &serving(true, true)).await;
+    let found = cluster.get(&format!("{WIDGETS}/w")).await.ok();
+    assert_eq!(
+        found["metadata"]["resourceVersion"],
+        created["metadata"]["resourceVersion"]
+    );
+}
+
+#[tokio::test]
+async fn a_definition_that_serves_nothing_still_takes_its_objects_along_in_order() {
+    let cluster = Cluster::start().await;
+    cluster.post(DEFINITIONS, definition()).await.ok();
+    let mut held = widget();
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    cluster.post(WIDGETS, held).await.ok();
+    update(&cluster, &serving(false, true)).await;
+    let objects = "/apis/example.com/v1beta1/namespaces/default/widgets";
+    let mut watch = cluster.watch(&format!("{objects}?watch=true")).await;
+    assert_eq!(watch.kind().await, event("ADDED", "w"));
+    let path = format!("{DEFINITIONS}/widgets.example.com");
+    cluster.delete(&path, json!({})).await.ok();
+    assert_eq!(watch.kind().await, event("MODIFIED", "w"), "it is told to go");
+    assert_eq!(
+        cluster.get(&path).await.code,
+        200,
+        "it waits for what holds the object"
+    );
+    let release = json!({"metadata": {"finalizers": null}});
+    cluster
+        .patch(&format!("{objects}/w"), "merge-patch", release)
+        .await
+        .ok();
+    assert_eq!(watch.kind().await, event("DELETED", "w"));
+    let mut definitions = cluster.watch(&format!("{DEFINITIONS}?watch=true")).await;
+    while cluster.get(&path).await.code == 200 {
+        definitions.next().await.unwrap();
+    }
+    cluster.post(DEFINITIONS, definition()).await.ok();
+    let list = cluster.get(WIDGETS).await.ok();
+    assert_eq!(
+        list["items"],
+        json!([]),
+        "nothing is left for the next of its name"
+    );
+}
+
+#[tokio::test]
+async fn a_namespace_that_goes_takes_along_what_only_another_version_serves() {
+    let cluster = Cluster::start().await;
+    let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let namespaces = "/api/v1/namespaces";
+    cluster.post(namespaces, namespace("gone")).await.ok();
+    cluster.post(DEFINITIONS, definition()).await.ok();
+    let objects = |version: &str| format!("/apis/example.com/{version}/namespaces/gone/widgets");
+    cluster.post(&objects("v1"), widget()).await.ok();
+    update(&cluster, &serving(false, true)).await;
+    let mut watch = cluster.watch(&format!("{}?watch=true", objects("v1beta1"))).await;
+    assert_eq!(watch.kind().await, event("ADDED", "w"));
+    cluster
+        .delete(&format!("{namespaces}/gone"), json!({}))
+        .await
+        .ok();
+    assert_eq!(watch.kind().await, event("DELETED", "w"));
+}
