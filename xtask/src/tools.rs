@@ -18,7 +18,7 @@ struct Tool {
     tests: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool {
         name: "docker-registry",
         program: "docker-registry",
@@ -48,6 +48,11 @@ const TOOLS: [Tool; 6] = [
         name: "python3-venv",
         program: "python3",
         tests: "the tests of guests in Python and C",
+    },
+    Tool {
+        name: "faketime",
+        program: "faketime",
+        tests: "the tests of clocks that jump",
     },
 ];
 

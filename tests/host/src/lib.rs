@@ -16,3 +16,4 @@ pub mod link;
 pub mod process;
 pub mod status;
 pub mod wait;
+pub mod wall_clock;

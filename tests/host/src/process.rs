@@ -24,6 +24,15 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// An address on loopback that nobody listens on, as far as one can know.
+///
+/// # Errors
+/// When there is none.
+pub fn free_address() -> Result<String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?.to_string())
+}
+
 /// A running child, killed when dropped. What it prints goes to a file.
 #[derive(Debug)]
 pub struct Process {
@@ -37,10 +46,19 @@ impl Process {
     /// # Errors
     /// When the binary is missing or cannot be started.
     pub fn start(arguments: &[&str], log: &Path) -> Result<Self> {
+        Self::start_within(&[], arguments, log)
+    }
+
+    /// The same with these variables in its environment.
+    ///
+    /// # Errors
+    /// When the binary is missing or cannot be started.
+    pub fn start_within(environment: &[(&str, &str)], arguments: &[&str], log: &Path) -> Result<Self> {
         let output =
             std::fs::File::create(log).with_context(|| format!("cannot create {}", log.display()))?;
         let child = Command::new(binary())
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
