@@ -106,6 +106,7 @@ impl FakeHost {
                 restarts: BTreeMap::from([("trap".to_owned(), if index == 3 { 7 } else { 0 })]),
             },
             api,
+            custom: CustomStatus::default(),
             imports: BTreeMap::from([
                 ("clientset.update".to_owned(), 10 * look),
                 ("lister.get".to_owned(), 150 * look),
