@@ -189,10 +189,7 @@ async fn what_a_guest_prints_is_in_the_log_line_by_line() {
             let line = format!(
                 "{level} windlass::guest message={text} controller=\"probe-{language}\" object.ref=default/print"
             );
-            assert!(
-                lines.iter().any(|logged| *logged == line),
-                "{language}: {line} in {lines:?}"
-            );
+            assert!(lines.contains(&line), "{language}: {line} in {lines:?}");
         }
     }
 }
