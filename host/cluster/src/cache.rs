@@ -12,6 +12,7 @@ use windlass_core::gate::Presence;
 use windlass_core::key::ObjectKey;
 use windlass_core::object::{Object, ObjectMeta};
 
+use crate::budget::Budget;
 use crate::store::{Deleted, SameVersion, Store, Stored, Upserted};
 
 /// The cached objects of one resource.
@@ -19,9 +20,23 @@ use crate::store::{Deleted, SameVersion, Store, Stored, Upserted};
 pub struct Cache {
     store: RwLock<Store>,
     revision: AtomicU64,
+    budget: Arc<Budget>,
 }
 
 impl Cache {
+    /// An empty cache whose bytes count towards a budget.
+    pub(crate) fn within(budget: Arc<Budget>) -> Self {
+        Self {
+            store: RwLock::default(),
+            revision: AtomicU64::default(),
+            budget,
+        }
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// One object.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<Object>> {
@@ -125,20 +140,35 @@ impl Cache {
     }
 
     pub(crate) fn end_list(&self) -> Vec<Arc<Stored>> {
-        self.store.write().sweep()
+        self.change(Store::sweep)
     }
 
     pub(crate) fn upsert(&self, meta: ObjectMeta, body: &[u8], same_version: SameVersion) -> Upserted {
-        self.store.write().upsert(meta, body, same_version)
+        self.change(|store| store.upsert(meta, body, same_version))
     }
 
     pub(crate) fn delete(&self, meta: ObjectMeta, body: &[u8]) -> Option<Deleted> {
-        self.store.write().delete(meta, body)
+        self.change(|store| store.delete(meta, body))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.store.write();
+        let before = store.bytes();
+        let changed = change(&mut store);
+        self.budget.changed(before, store.bytes());
+        changed
     }
 
     /// Only after the content is in.
     pub(crate) fn advance(&self, revision: u64) {
         self.revision.fetch_max(revision, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        let bytes = self.store.get_mut().bytes();
+        self.budget.changed(bytes, 0);
     }
 }
 

@@ -122,14 +122,15 @@ impl Shared {
         id
     }
 
-    /// Ends a watch, and the task with the last.
     /// What these watches cover now.
-    pub(crate) fn followed_resources(&self, ids: &[u64]) -> Vec<Resource> {
+    pub(crate) fn followed_resources(&self, ids: &[u64]) -> Vec<(Resource, AttachmentId)> {
         let followed = self.followed.lock();
         let watches = ids.iter().filter_map(|id| followed.watches.get(id));
-        watches.flat_map(|watch| watch.attached.keys().cloned()).collect()
+        let attached = watches.flat_map(|watch| &watch.attached);
+        attached.map(|(resource, id)| (resource.clone(), *id)).collect()
     }
 
+    /// Ends a watch, and the task with the last.
     pub(crate) fn unfollow(&self, id: u64) {
         let mut followed = self.followed.lock();
         let Some(mut watch) = followed.watches.remove(&id) else {

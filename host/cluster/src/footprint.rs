@@ -42,7 +42,8 @@ impl Footprint {
             return self.shared.cached_bytes(&self.resources);
         }
         let mut resources = self.resources.clone();
-        resources.extend(self.shared.followed_resources(&self.discovered));
+        let followed = self.shared.followed_resources(&self.discovered);
+        resources.extend(followed.into_iter().map(|(resource, _)| resource));
         self.shared.cached_bytes(&resources)
     }
 

@@ -17,6 +17,7 @@ use windlass_core::permission::Scope;
 use windlass_core::seams::DeltaKind;
 use windlass_core::selector::Selector;
 
+use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::prune::Projection;
 use crate::queue::{Change, Queue};
@@ -84,8 +85,23 @@ enum Delivery {
 struct Hub {
     attached: Vec<Attached>,
     last_id: AttachmentId,
-    /// How much of each object the cache holds; nothing before the first list.
+    /// How much of each object the cache holds at least; nothing before the first list.
     listed: Option<Projection>,
+    /// What the bodies in the cache were pruned to: several while a list changes it.
+    bodies: Vec<Projection>,
+    /// Whether that is more than anybody wants.
+    is_too_wide: bool,
+    /// Whether a list waits for room.
+    is_paused: bool,
+}
+
+/// What a list that begins does to the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Filling {
+    /// Whether it replaces bodies of versions that are cached already.
+    pub(crate) same_version: SameVersion,
+    /// Whether it brings what was not there before, and not only what a watch missed.
+    pub(crate) is_new: bool,
 }
 
 /// How an informer fares, for readiness, metrics and the status page.
@@ -129,11 +145,11 @@ pub(crate) struct Informer {
 }
 
 impl Informer {
-    pub(crate) fn new(resource: Resource) -> Self {
+    pub(crate) fn new(resource: Resource, budget: Arc<Budget>) -> Self {
         Self {
             resource,
             source: OnceLock::new(),
-            cache: Arc::default(),
+            cache: Arc::new(Cache::within(budget)),
             hub: Mutex::default(),
             view_changed: Notify::new(),
             counters: RwLock::default(),
@@ -186,18 +202,59 @@ impl Informer {
         update(&mut self.counters.write());
     }
 
-    /// Resolves when the cache has to hold more of each object than it does.
+    /// Resolves when the cache has to hold more of each object than it does, or should
+    /// hold less.
     pub(crate) async fn view_changed(&self) {
         // A notification may be left from an attachment that the last list satisfied.
-        while self
-            .hub
-            .lock()
-            .attached
-            .iter()
-            .all(|attached| attached.state == Delivery::Live)
-        {
+        while !self.hub.lock().view_has_changed() {
             self.view_changed.notified().await;
         }
+    }
+
+    /// Waits until all caches together hold no more than they may. False when nobody wants
+    /// this much of the objects any more.
+    pub(crate) async fn room(&self, projection: &Projection) -> bool {
+        let budget = self.cache.budget();
+        if !budget.is_exceeded() {
+            return true;
+        }
+        let mut wanted = true;
+        while budget.is_exceeded() && wanted {
+            self.hub.lock().is_paused = true;
+            tokio::select! {
+                () = budget.fits() => {}
+                () = self.view_changed.notified() => wanted = !self.is_wider_than_wanted(projection),
+            }
+        }
+        self.hub.lock().is_paused = false;
+        wanted
+    }
+
+    /// Whether whoever asked for some of this has left.
+    pub(crate) fn is_wider_than_wanted(&self, projection: &Projection) -> bool {
+        let wanted = self.hub.lock().wanted_projection();
+        wanted != *projection && projection.includes(&wanted)
+    }
+
+    /// Whether the cache holds more of the objects than anybody wants, for a moment: not
+    /// while the list fails that would change it.
+    pub(crate) fn is_narrowing(&self) -> bool {
+        let hub = self.hub.lock();
+        let wanted = hub.wanted_projection();
+        let is_wider = hub.bodies.iter().any(|held| !wanted.includes(held));
+        is_wider && !hub.is_paused && self.is_well()
+    }
+
+    /// Whether a subscriber waits for content that is on its way.
+    pub(crate) fn is_awaited_by(&self, id: AttachmentId) -> bool {
+        let hub = self.hub.lock();
+        let mut attached = hub.attached.iter();
+        let waits = |attached: &Attached| attached.id == id && attached.state == Delivery::Waiting;
+        attached.any(waits) && (hub.is_paused || self.is_well())
+    }
+
+    fn is_well(&self) -> bool {
+        self.counters.read().last_error.is_none()
     }
 
     /// Adds a subscriber, which gets the present content as soon as it holds what the
@@ -225,6 +282,7 @@ impl Informer {
             self.view_changed.notify_one();
         }
         hub.attached.push(attached);
+        hub.compare_views();
         id
     }
 
@@ -232,6 +290,7 @@ impl Informer {
     pub(crate) fn detach_and_forget(self: &Arc<Self>, id: AttachmentId) {
         let mut hub = self.hub.lock();
         let Some(attached) = hub.take(id) else { return };
+        hub.compare_views();
         if attached.state == Delivery::Live {
             let gone = self
                 .cache
@@ -245,36 +304,41 @@ impl Informer {
 
     /// Takes off a subscriber that listens no more.
     pub(crate) fn detach(&self, id: AttachmentId) {
-        self.hub.lock().take(id);
+        let mut hub = self.hub.lock();
+        hub.take(id);
+        hub.compare_views();
+        self.view_changed.notify_one();
     }
 
-    /// What the cache should hold of each object.
-    pub(crate) fn wanted_projection(&self) -> Projection {
-        let mut projection = Projection::METADATA;
-        for attached in &self.hub.lock().attached {
-            let wants = &attached.wants;
-            projection.include(&wants.view, wants.index_paths.iter().map(SmolStr::as_str));
+    /// Begins a list of as much of each object as is wanted.
+    pub(crate) fn begin_list(&self) -> (Projection, Filling) {
+        let mut hub = self.hub.lock();
+        self.cache.begin_list();
+        let projection = hub.wanted_projection();
+        let is_wider = hub.bodies.iter().any(|held| !held.includes(&projection));
+        let same_version = if hub.bodies.iter().any(|held| *held != projection) {
+            SameVersion::Refresh
+        } else {
+            SameVersion::Keep
+        };
+        let is_new = is_wider || hub.listed.is_none();
+        if !hub.bodies.contains(&projection) {
+            hub.bodies.push(projection.clone());
         }
-        projection
+        let filling = Filling { same_version, is_new };
+        (projection, filling)
     }
 
-    /// Whether a list through this view has to replace bodies of versions already cached.
-    pub(crate) fn same_version(&self, projection: &Projection) -> SameVersion {
-        match &self.hub.lock().listed {
-            Some(listed) if listed != projection => SameVersion::Refresh,
-            _ => SameVersion::Keep,
-        }
-    }
-
-    /// Caches an object and tells who wants to know.
+    /// Caches an object and tells who wants to know. Whether the cache is larger by it.
     pub(crate) fn store(
         self: &Arc<Self>,
         meta: ObjectMeta,
         body: &[u8],
         same_version: SameVersion,
         initial: bool,
-    ) {
+    ) -> bool {
         let hub = self.hub.lock();
+        let before = self.cache.bytes();
         let change = |kind, new, old| Change {
             kind,
             new,
@@ -290,6 +354,7 @@ impl Informer {
                 self.send(&hub, &change(DeltaKind::Added, new, None));
             }
         }
+        self.cache.bytes() > before
     }
 
     /// Takes an object out, in the state given, and tells who wants to know.
@@ -320,6 +385,8 @@ impl Informer {
         }
         self.cache.advance(revision);
         hub.listed = Some(projection.clone());
+        hub.bodies = vec![projection.clone()];
+        hub.compare_views();
         for attached in &mut hub.attached {
             if attached.state != Delivery::Live && covers(projection, &attached.wants) {
                 self.go_live(attached);
@@ -403,6 +470,28 @@ impl Informer {
 }
 
 impl Hub {
+    /// What the cache should hold of each object.
+    fn wanted_projection(&self) -> Projection {
+        let mut projection = Projection::METADATA;
+        for attached in &self.attached {
+            let wants = &attached.wants;
+            projection.include(&wants.view, wants.index_paths.iter().map(SmolStr::as_str));
+        }
+        projection
+    }
+
+    /// To be called when subscribers or the content have changed.
+    fn compare_views(&mut self) {
+        let wanted = self.wanted_projection();
+        let is_too_wide = |listed: &Projection| !wanted.includes(listed);
+        self.is_too_wide = !self.attached.is_empty() && self.listed.as_ref().is_some_and(is_too_wide);
+    }
+
+    fn view_has_changed(&self) -> bool {
+        let waits = |attached: &Attached| attached.state != Delivery::Live;
+        self.is_too_wide || self.attached.iter().any(waits)
+    }
+
     fn take(&mut self, id: AttachmentId) -> Option<Attached> {
         let position = self.attached.iter().position(|attached| attached.id == id)?;
         Some(self.attached.remove(position))

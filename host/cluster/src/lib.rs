@@ -26,9 +26,11 @@ pub mod recorder;
 pub mod reflector;
 pub mod registry;
 pub mod subscription;
+pub mod tenants;
 
 mod backoff;
 mod body;
+mod budget;
 mod correlator;
 mod discovered;
 mod frame;

@@ -40,6 +40,15 @@ impl Projection {
         matches!(self, Self::Fields(fields) if fields.0.is_empty())
     }
 
+    /// Whether it keeps all that another does.
+    pub(crate) fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Full, _) => true,
+            (Self::Fields(_), Self::Full) => false,
+            (Self::Fields(fields), Self::Fields(others)) => fields.include(others),
+        }
+    }
+
     /// Extends it by what a view and its indexes need.
     pub(crate) fn include<'p>(&mut self, view: &View, index_paths: impl IntoIterator<Item = &'p str>) {
         if *view == View::Full {
@@ -59,6 +68,13 @@ impl Projection {
 pub(crate) struct Fields(BTreeMap<SmolStr, Fields>);
 
 impl Fields {
+    fn include(&self, others: &Self) -> bool {
+        others.0.iter().all(|(name, below)| {
+            let kept = self.0.get(name);
+            kept.is_some_and(|kept| kept.0.is_empty() || (!below.0.is_empty() && kept.include(below)))
+        })
+    }
+
     fn insert(&mut self, path: &str) {
         let always_kept = |name| matches!(name, "metadata" | "apiVersion" | "kind" | "");
         if always_kept(path.split('.').next().unwrap_or_default()) {
@@ -389,6 +405,25 @@ mod tests {
             let (_, body) = pruned(projection, &pod());
             assert_eq!(body["spec"], pod()["spec"], "{paths:?}");
         }
+    }
+
+    #[test]
+    fn a_projection_includes_what_keeps_no_more() {
+        let fields = |paths: &[&str]| {
+            let mut projection = Projection::METADATA;
+            projection.include(&View::Fields(paths.iter().map(SmolStr::from).collect()), []);
+            projection
+        };
+        let wide = fields(&["spec", "status.phase"]);
+        for narrow in [&["spec"][..], &["spec.nodeName", "status.phase"], &[]] {
+            assert!(wide.includes(&fields(narrow)), "{narrow:?}");
+            assert!(Projection::Full.includes(&fields(narrow)), "{narrow:?}");
+        }
+        for other in [&["status"][..], &["status.podIP"], &["data"]] {
+            assert!(!wide.includes(&fields(other)), "{other:?}");
+        }
+        assert!(!wide.includes(&Projection::Full));
+        assert!(Projection::METADATA.includes(&Projection::METADATA));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use windlass_core::api_error::{ApiError, ApiErrorKind};
 use crate::client::{ApiClient, ByteStream};
 use crate::discovery::DiscoveryCache;
 use crate::frame::{Frame, FrameError, Lines, Page};
-use crate::informer::Informer;
+use crate::informer::{Filling, Informer};
 use crate::prune::{PruneError, Pruner};
 use crate::steps::{Listing, Step, Steps, WatchEnd};
 use crate::store::SameVersion;
@@ -63,7 +63,7 @@ pub(crate) struct Reflector {
 /// A list between its first page and its last.
 struct ListInProgress {
     pruner: Pruner,
-    same_version: SameVersion,
+    filling: Filling,
     started: Instant,
     steps: Vec<PageTime>,
 }
@@ -157,6 +157,10 @@ impl Reflector {
             Some(list) if !continue_token.is_empty() => list,
             _ => self.begin_list(),
         };
+        if self.informer.is_wider_than_wanted(list.pruner.projection()) {
+            self.steps.list_abandoned();
+            return None;
+        }
         let started = Instant::now();
         let accept = if list.pruner.projection().is_metadata() {
             METADATA_LIST
@@ -182,6 +186,7 @@ impl Reflector {
                 self.listing = Some(list);
                 None
             }
+            Ok(Listing::Abandoned) => None,
             Err(error) => {
                 self.failed(&error.to_string());
                 self.steps.page_unreadable(Instant::now());
@@ -191,10 +196,9 @@ impl Reflector {
     }
 
     fn begin_list(&self) -> ListInProgress {
-        let projection = self.informer.wanted_projection();
-        self.informer.cache().begin_list();
+        let (projection, filling) = self.informer.begin_list();
         ListInProgress {
-            same_version: self.informer.same_version(&projection),
+            filling,
             pruner: Pruner::new(&self.informer.source(), projection),
             started: Instant::now(),
             steps: Vec::new(),
@@ -219,8 +223,13 @@ impl Reflector {
         let started = Instant::now();
         let page = Page::parse(bytes)?;
         for (position, item) in page.items.iter().enumerate() {
-            let meta = list.pruner.prune(item, &mut self.body)?;
-            self.informer.store(meta, &self.body, list.same_version, true);
+            let (pruner, Filling { same_version, is_new }) = (&list.pruner, list.filling);
+            let meta = pruner.prune(item, &mut self.body)?;
+            let grew = self.informer.store(meta, &self.body, same_version, true);
+            // Before the list ends, too: who waits for it is who has to go.
+            if grew && is_new && !self.informer.room(pruner.projection()).await {
+                return Ok(self.steps.list_abandoned());
+            }
             // A list that came in one piece must not keep a thread to itself.
             if position % 500 == 499 {
                 tokio::task::yield_now().await;

@@ -4,6 +4,7 @@
 //! and stops with the last; every task is awaited by [`InformerRegistry::shut_down`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use windlass_core::manifest::{View, WatchId, WatchSpec, WatchTarget};
 use windlass_core::permission::{Grants, Scope};
 use windlass_core::selector::{Selector, SelectorError};
 
+use crate::budget::Budget;
 use crate::client::ApiClient;
 use crate::discovered::{DiscoveredWatch, Followed};
 use crate::discovery::DiscoveryCache;
@@ -24,6 +26,7 @@ use crate::lister::{ListedWatch, Lister};
 use crate::queue::Queue;
 use crate::reflector::{Reflector, ReflectorConfig};
 use crate::subscription::{Held, Subscription};
+use crate::tenants::{self, CacheUse, Tenants};
 
 /// The shared informers of a host. Cheap to clone.
 #[derive(Clone)]
@@ -34,9 +37,12 @@ pub struct InformerRegistry {
 pub(crate) struct Shared {
     pub(crate) discovery: Arc<DiscoveryCache>,
     pub(crate) followed: Mutex<Followed>,
+    pub(crate) tenants: Mutex<Tenants>,
+    pub(crate) budget: Arc<Budget>,
     client: ApiClient,
     config: ReflectorConfig,
     running: Mutex<HashMap<Resource, Running>>,
+    is_enforced: AtomicBool,
     runtime_handle: Handle,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -68,9 +74,12 @@ impl InformerRegistry {
         let shared = Shared {
             discovery,
             followed: Mutex::default(),
+            tenants: Mutex::default(),
+            budget: Arc::default(),
             client,
             config,
             running: Mutex::default(),
+            is_enforced: AtomicBool::new(false),
             runtime_handle: Handle::current(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -80,30 +89,48 @@ impl InformerRegistry {
         }
     }
 
-    /// Subscribes to all watches of a manifest and to all of what they cover. Informers
-    /// start as needed and stop when the last subscription that needs them is dropped.
+    /// How many bytes all caches together may hold; unset: any number. See
+    /// [`Subscription::crowded_out`] for what happens past it.
+    pub fn limit_caches(&self, limit_bytes: Option<usize>) {
+        self.shared.budget.set_limit(limit_bytes);
+        if limit_bytes.is_some() {
+            self.shared.enforce_once();
+        }
+    }
+
+    /// What all caches hold, and on whose account.
+    #[must_use]
+    pub fn cache_use(&self) -> CacheUse {
+        self.shared.cache_use()
+    }
+
+    /// Subscribes the host itself to all watches of a manifest and to all of what they
+    /// cover. Informers start as needed and stop when the last subscription that needs them
+    /// is dropped.
     ///
     /// # Errors
     /// When a label selector does not parse.
     pub fn subscribe(&self, watches: &[WatchSpec]) -> Result<Subscription, SubscribeError> {
-        self.subscribe_as(watches, None)
+        self.subscribe_as(None, watches, None)
     }
 
-    /// Subscribes to all watches of a manifest, and of what they cover to as much as may
-    /// be read: what `get`, `list` and `watch` are granted on.
+    /// Subscribes a module to all watches of a manifest, and of what they cover to as much as
+    /// may be read: what `get`, `list` and `watch` are granted on.
     ///
     /// # Errors
     /// When a label selector does not parse.
     pub fn subscribe_within(
         &self,
+        module: &SmolStr,
         watches: &[WatchSpec],
         grants: &Grants,
     ) -> Result<Subscription, SubscribeError> {
-        self.subscribe_as(watches, Some(grants))
+        self.subscribe_as(Some(module), watches, Some(grants))
     }
 
     fn subscribe_as(
         &self,
+        module: Option<&SmolStr>,
         watches: &[WatchSpec],
         grants: Option<&Grants>,
     ) -> Result<Subscription, SubscribeError> {
@@ -135,7 +162,13 @@ impl InformerRegistry {
                 }
             }
         }
-        Ok(Subscription::new(queue, Arc::new(Lister::new(listed)), held))
+        let told = held.enter(module.cloned());
+        Ok(Subscription::new(
+            queue,
+            Arc::new(Lister::new(listed)),
+            held,
+            told,
+        ))
     }
 
     /// How each informer fares.
@@ -236,6 +269,33 @@ impl Shared {
             .sum()
     }
 
+    /// What the cache of a resource holds.
+    pub(crate) fn bytes_of(&self, resource: &Resource) -> usize {
+        let running = self.running.lock();
+        let running = running.get(resource);
+        running.map_or(0, |running| running.informer.cache().bytes())
+    }
+
+    /// Whether a subscriber waits for content of a resource that is on its way.
+    pub(crate) fn is_awaited_by(&self, resource: &Resource, id: AttachmentId) -> bool {
+        let running = self.running.lock();
+        let running = running.get(resource);
+        running.is_some_and(|running| running.informer.is_awaited_by(id))
+    }
+
+    /// Whether a cache is about to become smaller, because somebody has left.
+    pub(crate) fn is_narrowing(&self) -> bool {
+        let running = self.running.lock();
+        running.values().any(|running| running.informer.is_narrowing())
+    }
+
+    fn enforce_once(self: &Arc<Self>) {
+        if !self.is_enforced.swap(true, Ordering::Relaxed) {
+            let (shared, budget) = (Arc::downgrade(self), Arc::clone(&self.budget));
+            self.spawn(self.stop_token(), tenants::enforce(shared, budget));
+        }
+    }
+
     /// Runs a task until the registry stops, or it is told to.
     pub(crate) fn spawn(&self, stop: CancellationToken, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(
@@ -251,7 +311,7 @@ impl Shared {
     }
 
     fn start(&self, resource: &Resource) -> Running {
-        let informer = Arc::new(Informer::new(resource.clone()));
+        let informer = Arc::new(Informer::new(resource.clone(), Arc::clone(&self.budget)));
         let stop = self.stop_token();
         let reflector = Reflector::new(
             Arc::clone(&informer),

@@ -40,6 +40,8 @@ pub(crate) enum Step {
 pub(crate) enum Listing {
     More,
     Complete,
+    /// It is not wanted any more as it is.
+    Abandoned,
 }
 
 /// How a watch ended.
@@ -53,7 +55,7 @@ pub(crate) enum WatchEnd {
     Failed(ApiError),
     /// A frame could not be understood.
     Unreadable,
-    /// Subscribers want to see more of the objects than the cache holds.
+    /// Subscribers want to see more of the objects than the cache holds, or less.
     ViewChanged,
 }
 
@@ -146,6 +148,12 @@ impl Steps {
     pub(crate) fn page_unreadable(&mut self, now: Instant) {
         self.relist();
         self.pause = Some(self.backoff.next(now));
+    }
+
+    /// Another view of the objects is wanted than the one that is being listed.
+    pub(crate) fn list_abandoned(&mut self) -> Listing {
+        self.relist();
+        Listing::Abandoned
     }
 
     pub(crate) fn advanced(&mut self, to: u64) {

@@ -1,10 +1,12 @@
 //! One module's view of the shared informers.
 //!
 //! Promises: deltas in order, the present content first; dropping a subscription lets go
-//! of every informer it held.
+//! of every informer it held. It has to be dropped once it was crowded out
+//! ([`Subscription::crowded_out`]).
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use tokio::sync::watch;
 use windlass_core::key::Resource;
 use windlass_core::seams::DeltaBatch;
@@ -14,17 +16,29 @@ use crate::informer::AttachmentId;
 use crate::lister::Lister;
 use crate::queue::Queue;
 use crate::registry::{Leaving, Shared};
+use crate::tenants::CrowdedOut;
 
 /// What [`crate::registry::InformerRegistry::subscribe`] gives.
 pub struct Subscription {
     queue: Arc<Queue>,
     lister: Arc<Lister>,
     held: Held,
+    told: watch::Receiver<Option<CrowdedOut>>,
 }
 
 impl Subscription {
-    pub(crate) fn new(queue: Arc<Queue>, lister: Arc<Lister>, held: Held) -> Self {
-        Self { queue, lister, held }
+    pub(crate) fn new(
+        queue: Arc<Queue>,
+        lister: Arc<Lister>,
+        held: Held,
+        told: watch::Receiver<Option<CrowdedOut>>,
+    ) -> Self {
+        Self {
+            queue,
+            lister,
+            held,
+            told,
+        }
     }
 
     /// Waits for the next deltas, at most a thousand. The answer may be empty: then only
@@ -59,9 +73,24 @@ impl Subscription {
             shared,
             ones,
             discovered,
+            tenant: _,
         } = &self.held;
         let resources = ones.iter().map(|(resource, _)| resource.clone());
         Footprint::new(Arc::clone(shared), resources.collect(), discovered.clone())
+    }
+
+    /// Waits until all caches together hold more than they may and it is this subscription
+    /// that has to go ([`crate::registry::InformerRegistry::limit_caches`]). Cancelling is fine.
+    pub fn crowded_out(&self) -> impl Future<Output = CrowdedOut> + use<> {
+        let mut told = self.told.clone();
+        async move {
+            let crowded = told.wait_for(Option::is_some).await.ok().and_then(|told| *told);
+            match crowded {
+                Some(crowded) => crowded,
+                // Nobody is left who could tell.
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Ticks whenever one of the caches moved on, for [`windlass_core::gate::Gate::ready`].
@@ -76,6 +105,8 @@ pub(crate) struct Held {
     shared: Arc<Shared>,
     ones: Vec<(Resource, AttachmentId)>,
     discovered: Vec<u64>,
+    /// Under which number it counts.
+    tenant: Option<u64>,
 }
 
 impl Held {
@@ -84,7 +115,16 @@ impl Held {
             shared,
             ones: Vec::new(),
             discovered: Vec::new(),
+            tenant: None,
         }
+    }
+
+    /// Counts as a tenant from now on; unset: as the host itself.
+    pub(crate) fn enter(&mut self, module: Option<SmolStr>) -> watch::Receiver<Option<CrowdedOut>> {
+        let mut tenants = self.shared.tenants.lock();
+        let (id, told) = tenants.enter(module, self.ones.clone(), self.discovered.clone());
+        self.tenant = Some(id);
+        told
     }
 
     pub(crate) fn one(&mut self, resource: Resource, id: AttachmentId) {
@@ -103,6 +143,9 @@ impl Drop for Held {
         }
         for (resource, id) in self.ones.drain(..) {
             self.shared.detach(&resource, id, Leaving::Subscriber);
+        }
+        if let Some(id) = self.tenant {
+            self.shared.tenants.lock().leave(id);
         }
     }
 }

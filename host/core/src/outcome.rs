@@ -72,6 +72,20 @@ pub enum GuestFailure {
         /// The limit.
         limit_bytes: usize,
     },
+    /// All caches of the host together take more room than they may have, and this module
+    /// has the largest share of them.
+    #[error(
+        "all caches together take {cached_bytes} bytes, their limit is {limit_bytes}, and of all modules that \
+         could go this one has the largest share, {share_bytes} bytes; raise `caches.limit`, or watch less"
+    )]
+    CachesFull {
+        /// What all caches take.
+        cached_bytes: usize,
+        /// Their limit.
+        limit_bytes: usize,
+        /// The module's share.
+        share_bytes: usize,
+    },
     /// The instance is gone; the call was never made or its answer is lost.
     #[error("instance stopped")]
     Stopped,
@@ -90,6 +104,7 @@ impl GuestFailure {
             Self::Stack { .. } => "stack",
             Self::Contract(_) => "contract",
             Self::CachedBytes { .. } => "cached-bytes",
+            Self::CachesFull { .. } => "caches-full",
             Self::Stopped => "stopped",
         }
     }
@@ -97,6 +112,6 @@ impl GuestFailure {
     /// Whether every other instance would fail alike until somebody changes something.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::CachedBytes { .. })
+        matches!(self, Self::CachedBytes { .. } | Self::CachesFull { .. })
     }
 }

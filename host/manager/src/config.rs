@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use self::checks::{Checked, ensure, refuse};
 use self::controller_modules::ControllerModulesEntry;
-use self::host::{ApiServerEntry, LogEntry, OtlpEntry, RegistryEntry};
+use self::host::{ApiServerEntry, CachesEntry, LogEntry, OtlpEntry, RegistryEntry};
 use self::leadership::LeaderElectionEntry;
 pub use self::limits::LimitsEntry;
 pub use self::module::ModuleEntry;
@@ -66,6 +66,9 @@ pub struct HostConfiguration {
     /// How much the host as a whole asks of the API server.
     #[serde(default)]
     pub api_server: ApiServerEntry,
+    /// How much the shared caches of API objects may hold.
+    #[serde(default)]
+    pub caches: CachesEntry,
     /// Where compiled guests and pulled components are kept; null:
     /// `$XDG_CACHE_HOME/windlass` or `~/.cache/windlass`. The flag `--cache-dir` comes before it.
     #[serde(default)]
@@ -114,6 +117,7 @@ impl Default for HostConfiguration {
             log: LogEntry::default(),
             leader_election: LeaderElectionEntry::default(),
             api_server: ApiServerEntry::default(),
+            caches: CachesEntry::default(),
             cache_dir: None,
             registry: RegistryEntry::default(),
             signatures: SignaturesEntry::default(),
@@ -189,6 +193,7 @@ impl HostConfiguration {
         self.log.validate("log")?;
         self.leader_election.validate("leaderElection")?;
         self.api_server.validate("apiServer")?;
+        self.caches.validate("caches")?;
         self.registry.validate("registry")?;
         self.signatures.validate("signatures")?;
         self.controller_modules.validate("controllerModules")?;

@@ -288,6 +288,7 @@ fn is_deed_of_a_sync(failure: &GuestFailure) -> bool {
         GuestFailure::Instantiation(_)
         | GuestFailure::Start(_)
         | GuestFailure::CachedBytes { .. }
+        | GuestFailure::CachesFull { .. }
         | GuestFailure::Stopped => false,
     }
 }

@@ -272,6 +272,21 @@ impl Host {
         self.call_roll();
     }
 
+    /// How many bytes all caches together may hold; unset: any number. Modules that had to
+    /// stop because there were too many start again.
+    pub fn limit_caches(&self, limit_bytes: Option<usize>) {
+        let informers = &self.surroundings.informers;
+        let before = informers.cache_use().limit_bytes;
+        informers.limit_caches(limit_bytes);
+        if limit_bytes == before {
+            return;
+        }
+        for hosted in self.modules.values() {
+            // A supervisor that is gone has nothing to start.
+            drop(hosted.handle.commands.send(Command::MoreRoom));
+        }
+    }
+
     fn call_roll(&self) {
         self.roster.0.store(Arc::new(self.modules()));
     }

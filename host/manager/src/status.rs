@@ -13,9 +13,10 @@ use windlass_cluster::registry::InformerRegistry;
 use windlass_core::key::Resource;
 use windlass_telemetry::otlp::Tracer;
 use windlass_telemetry::status::{
-    CacheStatus, Check, CheckScope, GuestIdentity, HostStatus, ModulePhase, ModuleState as ShownState,
-    ModuleStatus as ShownModule, PoisonKey, QueueStatus, ReloadAttempt, ReloadResult, ReloadStatus,
-    ShadowDifference, ShadowStatus, StatusSource, UsageStatus, WatchState, WorkerStatus,
+    CacheStatus, CacheUseStatus, Check, CheckScope, GuestIdentity, HostStatus, ModulePhase,
+    ModuleState as ShownState, ModuleStatus as ShownModule, PoisonKey, QueueStatus, ReloadAttempt,
+    ReloadResult, ReloadStatus, ShadowDifference, ShadowStatus, StatusSource, UsageStatus, WatchState,
+    WorkerStatus,
 };
 
 use self::leadership::{election_check, leadership, lease};
@@ -80,6 +81,7 @@ impl StatusSource for HostView {
             caches,
             leases: modules.iter().filter_map(lease).collect(),
             tracing: self.tracer.status(),
+            cache_use: cache_use(&self.informers),
             ..HostStatus::default()
         }
     }
@@ -284,6 +286,18 @@ fn resource_name(resource: &Resource) -> String {
         smol_str::format_smolstr!("{plural}.{group}")
     };
     name.to_string()
+}
+
+fn cache_use(informers: &InformerRegistry) -> CacheUseStatus {
+    let cache_use = informers.cache_use();
+    let shares = cache_use.shares.into_iter();
+    CacheUseStatus {
+        bytes: cache_use.bytes as u64,
+        limit_bytes: cache_use.limit_bytes.map(|limit| limit as u64),
+        shares: shares
+            .map(|(module, bytes)| (module.to_string(), bytes as u64))
+            .collect(),
+    }
 }
 
 fn timestamp(time: SystemTime) -> Timestamp {

@@ -35,7 +35,7 @@ use crate::mandate::{Authority, Mandate, Standing};
 use crate::module::Module;
 use crate::permissions;
 use crate::run::{LoopEnd, Orders};
-use crate::version::{Ended, Version};
+use crate::version::{self, Ended, Version};
 
 /// Where a module stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +155,8 @@ pub(crate) enum Command {
     Disable,
     /// Drop the running instance as it stands, as a trap would.
     Restart,
+    /// The caches may hold something else than before: start what had no room in them.
+    MoreRoom,
 }
 
 /// What a configuration grants to a module.
@@ -215,6 +217,8 @@ pub(crate) struct Supervisor {
     backoff: Backoff,
     /// What to start after a failure, and when.
     retry: Option<(tokio::time::Instant, Arc<Module>)>,
+    /// Whether the caches were too full for what was to run.
+    had_no_room: bool,
     /// Of the last instance, until the next has one.
     subscription: Option<Subscription>,
 }
@@ -227,6 +231,8 @@ enum Event {
     CandidateEnded(Ended),
     Mandate,
     Released(Share),
+    /// What the last instance left has no room in the caches.
+    NoRoom(GuestFailure),
     Retry,
 }
 
@@ -260,6 +266,7 @@ impl Supervisor {
             last_good: None,
             backoff: Backoff::new(BackoffConfig::GUEST),
             retry: None,
+            had_no_room: false,
             subscription: None,
         }
     }
@@ -291,6 +298,7 @@ impl Supervisor {
                     self.releasing = None;
                     self.mandate.drained(&share);
                 }
+                Event::NoRoom(failure) => self.no_room(&failure),
                 Event::Retry => self.retry(),
             }
         }
@@ -310,6 +318,7 @@ impl Supervisor {
             retry,
             mandate,
             releasing,
+            subscription,
             ..
         } = self;
         let retry_at = retry.as_ref().map(|(at, _)| *at);
@@ -320,6 +329,7 @@ impl Supervisor {
             share = released(releasing) => Event::Released(share),
             ended = end_of(serving) => Event::ServingEnded(ended),
             event = progress_of(candidate) => event,
+            failure = no_room_for(subscription.as_ref()) => Event::NoRoom(failure),
             command = commands.recv() => command.map_or(Event::Stop, Event::Command),
             () = until(retry_at) => Event::Retry,
         }
@@ -346,6 +356,13 @@ impl Supervisor {
             Command::Restart => {
                 if let Some(slot) = &self.serving {
                     slot.kill.cancel();
+                }
+            }
+            Command::MoreRoom => {
+                if std::mem::take(&mut self.had_no_room) && self.authority.is_some() {
+                    if let Some(module) = self.wanted.clone().or_else(|| self.last_good.clone()) {
+                        self.prepare(module).await;
+                    }
                 }
             }
             Command::Disable => {
@@ -381,6 +398,7 @@ impl Supervisor {
             earlier.end().await;
         }
         self.retry = None;
+        self.had_no_room = false;
         self.controller.queue.set_limit(module.queue_length);
         self.start(module);
     }
@@ -473,6 +491,7 @@ impl Supervisor {
         let LoopEnd::Failed(failure) = ended.end else {
             return;
         };
+        self.had_no_room |= matches!(failure, GuestFailure::CachesFull { .. });
         let label = failure.label();
         let module = &candidate.version.module;
         let is_new = !self
@@ -501,6 +520,7 @@ impl Supervisor {
         let LoopEnd::Failed(failure) = ended.end else {
             return;
         };
+        self.had_no_room |= matches!(failure, GuestFailure::CachesFull { .. });
         // Counted last, so that whoever sees the count sees the state that follows, too.
         let label = failure.label();
         if self.candidate.is_some() {
@@ -512,6 +532,16 @@ impl Supervisor {
             self.back_off(module, failure);
         }
         self.controller.count_failure(label);
+    }
+
+    /// Lets go of what was kept for the next instance, and of the next instance with it.
+    fn no_room(&mut self, failure: &GuestFailure) {
+        self.subscription = None;
+        self.had_no_room = true;
+        if self.serving.is_none() && self.candidate.is_none() {
+            self.retry = None;
+            self.give_up(failure);
+        }
     }
 
     /// Starts nothing until something about the module changes.
@@ -752,6 +782,13 @@ fn joined(ended: Result<Ended, tokio::task::JoinError>) -> Ended {
         end: LoopEnd::Failed(GuestFailure::Instantiation(format!("its task ended: {error}"))),
         subscription: None,
     })
+}
+
+async fn no_room_for(subscription: Option<&Subscription>) -> GuestFailure {
+    match subscription {
+        Some(subscription) => version::caches_full(subscription.crowded_out().await),
+        None => std::future::pending().await,
+    }
 }
 
 async fn released(releasing: &mut Option<BoxFuture<'static, Share>>) -> Share {

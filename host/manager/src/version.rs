@@ -1,13 +1,13 @@
 //! One version of a module at work: its client, its subscription, its instances.
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use windlass_cluster::footprint::Footprint;
@@ -16,6 +16,7 @@ use windlass_cluster::module_client::{
     CallObserver, CallTrace, ModuleClient, ModuleClientConfig, ModuleClientError, SentCall,
 };
 use windlass_cluster::subscription::Subscription;
+use windlass_cluster::tenants::CrowdedOut;
 use windlass_core::gate::{CacheProgress, Presence, Write};
 use windlass_core::key::{ObjectKey, Resource};
 use windlass_core::outcome::GuestFailure;
@@ -34,9 +35,10 @@ use crate::instances::Instances;
 use crate::mandate::Authority;
 use crate::module::Module;
 use crate::permissions;
+use crate::record;
 use crate::record::log::Log;
 use crate::record::recorder::Session;
-use crate::record::{self, shadow};
+use crate::record::shadow::{self, LiveSession};
 use crate::run::{Caches, DeltaSource, Engagement, LoopEnd, Orders, Timing};
 use crate::traces;
 
@@ -130,28 +132,27 @@ impl Version {
         grace: Grace,
         started: impl FnOnce(),
     ) -> Ended {
-        let watches = &self.module.guest.manifest.watches;
-        let mut subscription = match self
-            .surroundings
-            .informers
-            .subscribe_within(watches, &self.client.permits().grants())
-        {
-            Ok(subscription) => subscription,
-            Err(error) => {
-                let failure = GuestFailure::Start(error.to_string());
-                return Ended {
-                    end: LoopEnd::Failed(failure),
-                    subscription: None,
-                };
-            }
+        let without_subscription = |end| Ended {
+            end,
+            subscription: None,
         };
-        let footprint = subscription.footprint();
+        if self.module.entry.shadow {
+            return without_subscription(tokio::select! {
+                end = self.run_shadow(&orders, started) => end,
+                () = kill.cancelled() => LoopEnd::Failed(GuestFailure::Stopped),
+            });
+        }
+        let mut subscription = match self.subscribe() {
+            Ok(subscription) => subscription,
+            Err(failure) => return without_subscription(LoopEnd::Failed(failure)),
+        };
+        let no_room = self.no_room(&subscription);
         let id = self.controller.next_run();
         let mut drivers = JoinSet::new();
         let end = tokio::select! {
             end = self.run_guest(id, &mut subscription, &mut drivers, &orders, &grace, started) => end,
             () = kill.cancelled() => LoopEnd::Failed(GuestFailure::Stopped),
-            failure = past_cache_limit(&footprint, self.module.cached_bytes) => LoopEnd::Failed(failure),
+            failure = no_room => LoopEnd::Failed(failure),
         };
         // No instance makes another call from here on.
         drivers.shutdown().await;
@@ -165,6 +166,29 @@ impl Version {
         Ended {
             end,
             subscription: (!is_final).then_some(subscription),
+        }
+    }
+
+    fn subscribe(&self) -> Result<Subscription, GuestFailure> {
+        let watches = &self.module.guest.manifest.watches;
+        let grants = self.client.permits().grants();
+        let informers = &self.surroundings.informers;
+        informers
+            .subscribe_within(&self.module.name, watches, &grants)
+            .map_err(|error| GuestFailure::Start(error.to_string()))
+    }
+
+    /// Waits until a subscription needs more of the caches than it may, or has to go because
+    /// all caches together hold too much.
+    fn no_room(&self, subscription: &Subscription) -> impl Future<Output = GuestFailure> + use<> {
+        let footprint = subscription.footprint();
+        let crowded_out = subscription.crowded_out();
+        let limit_bytes = self.module.cached_bytes;
+        async move {
+            tokio::select! {
+                failure = past_cache_limit(&footprint, limit_bytes) => failure,
+                crowded = crowded_out => caches_full(crowded),
+            }
         }
     }
 
@@ -183,41 +207,64 @@ impl Version {
         (!sinks.is_empty()).then(|| Session::new(Log::new(sinks)))
     }
 
-    /// Follows the instances that serve beside this module, until told to stop.
-    async fn run_shadow(
-        &self,
-        services: Services,
-        subscription: &mut Subscription,
-        orders: &Orders,
-        started: impl FnOnce(),
-    ) -> LoopEnd {
+    /// Follows the instances that serve beside this module.
+    async fn run_shadow(&self, orders: &Orders, started: impl FnOnce()) -> LoopEnd {
         started();
-        let mut following = pin!(self.follow(services, orders));
-        loop {
-            tokio::select! {
-                () = orders.drain.cancelled() => return LoopEnd::Stopped,
-                never = &mut following => match never {},
-                // It is told through the log; the caches only have to stay filled.
-                _ = DeltaSource::next(subscription) => {}
-            }
+        tokio::select! {
+            () = orders.drain.cancelled() => LoopEnd::Stopped,
+            failure = self.follow(orders) => LoopEnd::Failed(failure),
         }
     }
 
-    async fn follow(&self, services: Services, orders: &Orders) -> Infallible {
+    /// Ends with the first that has no room.
+    async fn follow(&self, orders: &Orders) -> GuestFailure {
         orders.go.cancelled().await;
-        let shadows = &self.surroundings.shadows;
-        let mut sessions = shadows.follow(&self.module);
+        let mut sessions = self.surroundings.shadows.follow(&self.module);
         // Side by side, because what serves may have several instances.
         let mut followed = FuturesUnordered::new();
         loop {
             tokio::select! {
-                Some(session) = sessions.recv() => {
-                    followed.push(shadow::run(shadows, &self.module, services.clone(), session));
+                Some(session) = sessions.recv() => followed.push(self.run_beside(session)),
+                Some(ended) = followed.next() => {
+                    if let Err(failure) = ended {
+                        return failure;
+                    }
                 }
-                Some(()) = followed.next() => {}
                 // Nobody is left who could begin one.
                 else => std::future::pending().await,
             }
+        }
+    }
+
+    /// Follows one instance. Where none serves there is nothing to follow, and no cache is
+    /// needed.
+    async fn run_beside(&self, session: LiveSession) -> Result<(), GuestFailure> {
+        let mut subscription = self.subscribe()?;
+        let no_room = self.no_room(&subscription);
+        let services = self.services(subscription.lister());
+        let (filled, wait) = oneshot::channel();
+        let follow = async {
+            // What it asks beyond the log is answered by caches that have to be there.
+            let _ = wait.await;
+            shadow::run(&self.surroundings.shadows, &self.module, services, session).await;
+        };
+        tokio::select! {
+            () = follow => Ok(()),
+            failure = no_room => Err(failure),
+            never = keep_filled(&mut subscription, filled) => match never {},
+        }
+    }
+
+    /// What an instance is given.
+    fn services(&self, lister: Arc<Lister>) -> Services {
+        Services {
+            reader: lister,
+            writer: Arc::new(self.calls.clone()),
+            events: Arc::clone(&self.events),
+            queue: self.controller.clone(),
+            discovery: Arc::clone(&self.surroundings.discovery),
+            ambient: Arc::new(SystemAmbient),
+            config: self.module.config.clone(),
         }
     }
 
@@ -271,18 +318,7 @@ impl Version {
     ) -> LoopEnd {
         let lister = subscription.lister();
         self.writes.lister.store(Some(Arc::clone(&lister)));
-        let services = Services {
-            reader: lister.clone(),
-            writer: Arc::new(self.calls.clone()),
-            events: Arc::clone(&self.events),
-            queue: self.controller.clone(),
-            discovery: Arc::clone(&self.surroundings.discovery),
-            ambient: Arc::new(SystemAmbient),
-            config: self.module.config.clone(),
-        };
-        if self.module.entry.shadow {
-            return self.run_shadow(services, subscription, orders, started).await;
-        }
+        let services = self.services(Arc::clone(&lister));
         let (guest, driver) = match self.guest(services, drivers).await {
             Ok(guest) => guest,
             Err(failure) => return LoopEnd::Failed(failure),
@@ -314,6 +350,20 @@ impl Version {
     }
 }
 
+/// Takes all changes and forgets them, so that the caches stay filled; says when they are.
+async fn keep_filled(subscription: &mut Subscription, filled: oneshot::Sender<()>) -> Infallible {
+    let mut filled = Some(filled);
+    loop {
+        if subscription.has_synced()
+            && let Some(filled) = filled.take()
+        {
+            // Who does not wait for it any more is about to go.
+            let _ = filled.send(());
+        }
+        DeltaSource::next(subscription).await;
+    }
+}
+
 /// Waits until the watches need more of the caches than they may.
 async fn past_cache_limit(footprint: &Footprint, limit_bytes: Option<usize>) -> GuestFailure {
     let Some(limit_bytes) = limit_bytes else {
@@ -322,6 +372,15 @@ async fn past_cache_limit(footprint: &Footprint, limit_bytes: Option<usize>) -> 
     GuestFailure::CachedBytes {
         cached_bytes: footprint.exceeds(limit_bytes).await,
         limit_bytes,
+    }
+}
+
+/// How an instance ends whose subscription has to go.
+pub(crate) fn caches_full(crowded: CrowdedOut) -> GuestFailure {
+    GuestFailure::CachesFull {
+        cached_bytes: crowded.cached_bytes,
+        limit_bytes: crowded.limit_bytes,
+        share_bytes: crowded.share_bytes,
     }
 }
 

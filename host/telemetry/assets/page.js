@@ -107,6 +107,7 @@ function showTiles() {
   const sum = (read) => (sample?.modules ?? []).reduce((total, module) => total + read(module), 0);
   const running = status.modules.filter(({ state }) => state.phase === "running").length;
   const cached = status.caches.reduce((total, { bytes: size }) => total + size, 0);
+  const limit = status.cacheUse?.limitBytes;
   const objects = status.caches.reduce((total, { objects: held }) => total + held, 0);
   const tiles = [
     ["Modules running", `${running} of ${status.modules.length}`],
@@ -116,7 +117,7 @@ function showTiles() {
     ["API calls per second", rate(sum(({ calls }) => calls))],
     ["Guest memory", bytes(status.modules.reduce((total, { usage }) => total + usage.memoryBytes, 0))],
     ["Cached objects", count(objects)],
-    ["Cache size", bytes(cached)],
+    ["Cache size", limit ? `${bytes(cached)} of ${bytes(limit)}` : bytes(cached)],
   ];
   const host = at("tiles");
   tiles.forEach(([title, value], index) => {

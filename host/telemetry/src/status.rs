@@ -52,6 +52,8 @@ pub struct HostStatus {
     pub modules: Vec<ModuleStatus>,
     /// The shared caches.
     pub caches: Vec<CacheStatus>,
+    /// What all shared caches hold together.
+    pub cache_use: CacheUseStatus,
     /// The leases that this process knows.
     pub leases: Vec<LeaseStatus>,
     /// The exporter of traces, if there is one.
@@ -71,6 +73,7 @@ impl Default for HostStatus {
             checks: Vec::new(),
             modules: Vec::new(),
             caches: Vec::new(),
+            cache_use: CacheUseStatus::default(),
             leases: Vec::new(),
             tracing: None,
         }
@@ -176,6 +179,19 @@ pub struct CacheStatus {
     pub relists: u64,
     /// The latest resource version it has seen.
     pub resource_version: u64,
+}
+
+/// What all shared caches hold together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CacheUseStatus {
+    /// Bytes held.
+    pub bytes: u64,
+    /// What they may be; `None`: anything.
+    pub limit_bytes: Option<u64>,
+    /// What of it is charged to each module. The one with the largest share stops when the
+    /// limit is exceeded.
+    pub shares: BTreeMap<String, u64>,
 }
 
 /// One lease.

@@ -48,6 +48,11 @@ impl Followed {
         &self.configuration
     }
 
+    /// How many bytes all caches may hold.
+    pub(crate) fn cache_limit(&self) -> Option<usize> {
+        self.configuration.caches.limit.map(|limit| limit.0)
+    }
+
     /// Its modules, those of directories among them.
     pub(crate) fn modules(&self) -> &[ModuleEntry] {
         &self.expanded.modules

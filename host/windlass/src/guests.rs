@@ -160,6 +160,9 @@ impl Setup {
         };
         self.workshop.sources.attach(platform.client.clone());
         self.settings.limit(&platform.budget);
+        if let Some(followed) = &self.followed {
+            platform.informers.limit_caches(followed.cache_limit());
+        }
         let host = Host::start(platform, options, self.modules);
         let view = HostView::new(&self.identity, platform, replicas, host.roster());
         let view = Arc::new(view.with_tracer(telemetry.tracer()));
@@ -268,6 +271,7 @@ impl Hosting {
             self.settings
                 .follow(followed.configuration(), &self.host, &self.budget);
             self.workshop.sources.configure(followed.configuration());
+            self.host.limit_caches(followed.cache_limit());
             self.apply();
         }
     }

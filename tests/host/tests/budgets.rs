@@ -7,14 +7,16 @@ use kube::api::{Api, PostParams};
 use serde_json::json;
 use windlass_core::key::ObjectKey;
 use windlass_manager::config::units::Bytes;
+use windlass_manager::config::{ModuleEntry, SourceEntry};
 use windlass_manager::module::ApiRate;
-use windlass_manager::supervisor::ModuleState;
+use windlass_manager::supervisor::{ModuleState, ModuleStatus};
 use windlass_tests::builds::Builds;
 use windlass_tests::in_process::{InProcess, from_file};
 use windlass_tests::wait;
 
 const MINIMAL: &str = "windlass-fixture-minimal";
 const ADVICE: &str = "and its limit is 20000; raise `limits.cachedBytes`, or watch less";
+const REPLICA_SET: &str = "replicaset";
 const HOSTILE: &str = "windlass-fixture-hostile";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,6 +92,98 @@ async fn a_guest_that_says_nothing_of_its_api_calls_gets_the_usual_rate() -> Res
         Some(0),
         "an operator may say so"
     );
+    cluster.stop().await;
+    Ok(())
+}
+
+/// Objects that the cache has to keep whole: text that has nothing in common.
+async fn create_heavy(objects: &Api<ConfigMap>, count: usize) -> Result<()> {
+    try_join_all((0..count).map(async |number| {
+        let ballast = format!("{number:08}").repeat(1 << 10);
+        let object =
+            json!({"metadata": {"name": format!("object-{number}"), "annotations": {"ballast": ballast}}});
+        let object = serde_json::from_value(object)?;
+        anyhow::Ok(objects.create(&PostParams::default(), &object).await?)
+    }))
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_that_the_caches_have_no_room_for_stops_and_starts_when_they_have() -> Result<()> {
+    let builds = Builds::of(&[MINIMAL, REPLICA_SET])?;
+    let old = from_file("old", &format!("{REPLICA_SET}.wasm"));
+    let new = from_file("new", &format!("{MINIMAL}.wasm"));
+    let mut cluster = InProcess::start(builds.path(), 1, vec![old.clone()]).await?;
+    let objects: Api<ConfigMap> = Api::default_namespaced(cluster.namespace.client.clone());
+    // Half a megabyte of ConfigMaps, which nobody watches yet.
+    create_heavy(&objects, 60).await?;
+    cluster.host.limit_caches(Some(200_000));
+    cluster.host.apply(vec![old.clone(), new.clone()]);
+    let is_failed = |status: &ModuleStatus| matches!(status.state, ModuleState::Failed { .. });
+    let failed = cluster.wait_for("new", "failure", is_failed).await?;
+    let ModuleState::Failed { reason } = failed.state else {
+        anyhow::bail!("{:?}", failed.state);
+    };
+    assert!(
+        reason.starts_with("all caches together take 20")
+            && reason.contains("bytes, their limit is 200000, and of all modules that could go this one has")
+            && reason.ends_with("raise `caches.limit`, or watch less"),
+        "{reason}"
+    );
+    assert_eq!(cluster.restarts("new")?, 1, "it is not tried again");
+    let used = cluster.platform.informers.cache_use();
+    assert!(used.bytes < 100_000, "its cache is gone: {used:?}");
+    assert_eq!(cluster.module("old")?.status.borrow().state, ModuleState::Running);
+    cluster.host.limit_caches(Some(2_000_000));
+    cluster
+        .wait_for("new", "another start", |status| {
+            status.state == ModuleState::Running
+        })
+        .await?;
+    assert_eq!(cluster.restarts("old")?, 0);
+    cluster.stop().await;
+    Ok(())
+}
+
+async fn create_replica_set(cluster: &InProcess) -> Result<()> {
+    let labels = json!({"app": "web"});
+    let container = json!({"name": "web", "image": "pause"});
+    let object = json!({"metadata": {"name": "web"}, "spec": {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }});
+    let replica_sets = cluster.namespace.replica_sets();
+    replica_sets
+        .create(&PostParams::default(), &serde_json::from_value(object)?)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_version_that_the_caches_have_no_room_for_is_refused_and_the_old_one_serves() -> Result<()> {
+    let builds = Builds::of(&[MINIMAL, REPLICA_SET])?;
+    let module = from_file("module", &format!("{MINIMAL}.wasm"));
+    let mut cluster = InProcess::start(builds.path(), 1, vec![module.clone()]).await?;
+    let objects: Api<ConfigMap> = Api::default_namespaced(cluster.namespace.client.clone());
+    create_heavy(&objects, 10).await?;
+    let depth = || async { Ok(cluster.platform.informers.cache_use().bytes) };
+    wait::until("ten objects in the cache", depth, |bytes| *bytes > 80_000).await?;
+    // No room for anything more, such as the pods that the other guest watches.
+    let used = cluster.platform.informers.cache_use().bytes;
+    create_replica_set(&cluster).await?;
+    cluster.host.limit_caches(Some(used));
+    let wider = ModuleEntry {
+        source: SourceEntry::file(&format!("{REPLICA_SET}.wasm")),
+        ..module
+    };
+    cluster.host.apply(vec![wider]);
+    let refused = cluster.wait_refused("module", "all caches together take").await?;
+    assert_eq!(refused.state, ModuleState::Running);
+    let serving = refused
+        .serving
+        .map(|module| module.guest.manifest.name.to_string());
+    assert_eq!(serving.as_deref(), Some("minimal"));
     cluster.stop().await;
     Ok(())
 }

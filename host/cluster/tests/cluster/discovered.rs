@@ -180,7 +180,9 @@ async fn what_may_not_be_read_is_left_out_and_no_wildcard_covers_secrets() {
         verbs: anything(),
         ..PermissionRule::default()
     }]);
-    let mut subscription = registry.subscribe_within(&[everything(&[])], &grants).unwrap();
+    let mut subscription = registry
+        .subscribe_within(&"collector".into(), &[everything(&[])], &grants)
+        .unwrap();
     let core = [resource("pods", "Pod", ALL), resource("secrets", "Secret", ALL)];
     answer(&mut server, &core, &[]).await;
     let watches = serve(&mut server, 1).await;

@@ -8,7 +8,7 @@ use windlass_telemetry::otlp::{self, OtlpConfig};
 
 use super::checks::{Checked, ensure, refuse};
 use super::source::SecretReference;
-use super::units::Span;
+use super::units::{Bytes, Span};
 
 /// How much is logged, the least first.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -88,6 +88,19 @@ pub struct ApiServerEntry {
     pub qps: u32,
     /// Calls at once after a pause; at least 1 when `qps` is set.
     pub burst: u32,
+}
+
+/// How much the shared caches of API objects may hold, all modules' together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "Caches")]
+pub struct CachesEntry {
+    /// Bytes of all cached objects, names and indexes not counted; null is unlimited. Each
+    /// cache is charged in equal parts to the modules that watch its resource. Past the
+    /// limit lists wait, and the module with the largest share stops until something about
+    /// it or this limit changes: of those that still wait for a list if there are any, or
+    /// else of all.
+    pub limit: Option<Bytes>,
 }
 
 impl Default for LogEntry {
@@ -199,6 +212,16 @@ pub fn check_log_filter(text: &str) -> Result<(), String> {
             "{part:?} is not a log filter; write a level ({known}), or pairs such as info,windlass_cluster=debug"
         ))
     })
+}
+
+impl CachesEntry {
+    pub(super) fn validate(&self, at: &str) -> Checked {
+        ensure(
+            self.limit != Some(Bytes(0)),
+            || format!("{at}.limit"),
+            || "0 would stop every module; write null for no limit".to_owned(),
+        )
+    }
 }
 
 impl ApiServerEntry {

@@ -292,6 +292,20 @@ fn what_is_said_of_a_collector_reaches_the_exporter() {
 }
 
 #[test]
+fn a_limit_on_all_caches_is_an_amount_or_nothing() {
+    let limit = |text: &str| parse(&format!("caches: {{limit: {text}}}\n")).caches.limit;
+    assert_eq!(limit("1Gi"), Some(Bytes(1 << 30)));
+    assert_eq!(limit("null"), None);
+    assert_eq!(parse("").caches.limit, None);
+    assert_eq!(
+        refusal("caches: {limit: 0}\n"),
+        "caches.limit: 0 would stop every module; write null for no limit"
+    );
+    assert!(refusal("caches: {limit: lots}\n").contains("a number of bytes such as 64Mi"));
+    assert!(refusal("caches: {bytes: 1Gi}\n").contains("bytes"));
+}
+
+#[test]
 fn impersonation_is_of_one_identity() {
     assert_eq!(
         refusal(&module(
@@ -464,10 +478,12 @@ proptest! {
     #[test]
     fn a_configuration_reads_back_as_it_was_written(
         entries in prop::collection::vec(entry(), 0..4), level in "(off|INFO|h2=warn|info,windlass_cluster=debug)", cache_dir in prop::option::of(text()),
-        policies in prop::collection::btree_map(label(), text(), 0..3), has_status in any::<bool>()
+        policies in prop::collection::btree_map(label(), text(), 0..3), has_status in any::<bool>(),
+        limit in prop::option::of(1_usize..)
     ) {
         let mut configuration = HostConfiguration::default();
         configuration.log.level = level;
+        configuration.caches.limit = limit.map(Bytes);
         configuration.cache_dir = cache_dir;
         configuration.status_address = configuration.status_address.filter(|_| has_status);
         configuration.signatures.policies = policies

@@ -2,7 +2,9 @@
 //! the exporter of traces.
 
 use super::exposition::{Exposition, Kind};
-use crate::status::{CacheStatus, CheckScope, ExporterStatus, HostStatus, LeaseStatus, WatchState};
+use crate::status::{
+    CacheStatus, CacheUseStatus, CheckScope, ExporterStatus, HostStatus, LeaseStatus, WatchState,
+};
 
 /// Which manager `running_managed_controllers` speaks of.
 const MANAGER: &str = "windlass";
@@ -18,6 +20,7 @@ pub(super) fn add(exposition: &mut Exposition, status: &HostStatus) {
         .count(&[("version", &status.version)], 1);
     health(exposition, status);
     caches(exposition, &status.caches);
+    cache_use(exposition, &status.cache_use);
     leases(exposition, &status.leases);
     running(exposition, status);
     if let Some(exporter) = &status.tracing {
@@ -117,6 +120,33 @@ fn caches(exposition: &mut Exposition, caches: &[CacheStatus]) {
                 read(cache),
             );
         }
+    }
+}
+
+fn cache_use(exposition: &mut Exposition, cache_use: &CacheUseStatus) {
+    exposition
+        .family(
+            "windlass_caches_bytes",
+            Kind::Gauge,
+            "Bytes held by the objects of all shared caches.",
+        )
+        .count(&[], cache_use.bytes);
+    if let Some(limit) = cache_use.limit_bytes {
+        exposition
+            .family(
+                "windlass_caches_limit_bytes",
+                Kind::Gauge,
+                "Bytes that the objects of all shared caches may take.",
+            )
+            .count(&[], limit);
+    }
+    let mut series = exposition.family(
+        "windlass_caches_share_bytes",
+        Kind::Gauge,
+        "Bytes of the shared caches that are charged to a module.",
+    );
+    for (module, share) in &cache_use.shares {
+        series.count(&[("module", module)], *share);
     }
 }
 

@@ -16,7 +16,7 @@ const SYNC_FIT: [f64; 21] = [
 
 /// The labels of `GuestFailure`, there from the start: an alert on an increase would not
 /// see the first of each.
-const CAUSES: [&str; 9] = [
+const CAUSES: [&str; 10] = [
     "instantiation",
     "start",
     "trap",
@@ -25,6 +25,7 @@ const CAUSES: [&str; 9] = [
     "stack",
     "contract",
     "cached-bytes",
+    "caches-full",
     "stopped",
 ];
 
@@ -410,6 +411,11 @@ mod tests {
             GuestFailure::CachedBytes {
                 cached_bytes: 0,
                 limit_bytes: 0,
+            },
+            GuestFailure::CachesFull {
+                cached_bytes: 0,
+                limit_bytes: 0,
+                share_bytes: 0,
             },
             GuestFailure::Stopped,
         ];

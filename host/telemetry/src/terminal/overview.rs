@@ -93,6 +93,16 @@ pub(super) fn heading(status: &HostStatus, colours: bool) -> Vec<String> {
         let reasons = status.reasons().into_iter();
         lines.extend(reasons.map(|reason| format!("  {}", harmless(&reason))));
     }
+    let cached = &status.cache_use;
+    if let Some(limit) = cached.limit_bytes {
+        let tone = if cached.bytes > limit / 10 * 9 {
+            Tone::Bad
+        } else {
+            Tone::Quiet
+        };
+        let text = format!("Caches hold {} of {}", bytes(cached.bytes), bytes(limit));
+        lines.push(tone.paint(&text, colours));
+    }
     lines
 }
 

@@ -42,6 +42,14 @@ impl StatusSource for FakeHost {
             checks: checks(),
             modules,
             caches: caches(),
+            cache_use: CacheUseStatus {
+                bytes: 10_302_000,
+                limit_bytes: Some(12_582_912),
+                shares: BTreeMap::from([
+                    ("deployment".to_owned(), 902_500),
+                    ("replicaset".to_owned(), 9_399_500),
+                ]),
+            },
             leases: leases(),
             tracing: Some(ExporterStatus {
                 endpoint: "http://127.0.0.1:4318/v1/traces".to_owned(),

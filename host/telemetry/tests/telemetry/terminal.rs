@@ -54,14 +54,15 @@ fn a_look_is_printed_as_tables() -> anyhow::Result<()> {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("windlass-0_5e1f   version 0.1.0   up 2h3m   https://127.0.0.1:6443"));
     assert_eq!(
-        lines[1..3],
+        lines[1..4],
         [
             "Not ready",
-            "  module/checkout-operator: the guest is backing off after a trap"
+            "  module/checkout-operator: the guest is backing off after a trap",
+            "Caches hold 9.82Mi of 12Mi"
         ]
     );
     assert_eq!(
-        lines[4].split_whitespace().collect::<Vec<_>>(),
+        lines[5].split_whitespace().collect::<Vec<_>>(),
         [
             "MODULE", "STATE", "VERSION", "QUEUE", "SYNCS", "ERRORS", "P50", "P99", "MEMORY", "RESTARTS",
             "AGE"
