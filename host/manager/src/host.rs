@@ -296,8 +296,8 @@ impl Host {
         let present = self
             .modules
             .get(name)
-            .map(|hosted| hosted.entry.borrow().leadership.mode);
-        present == Some(entry.leadership.mode)
+            .map(|hosted| hosted.entry.borrow().leadership_mode());
+        present == Some(entry.leadership_mode())
     }
 
     fn remove(&mut self, name: &str) {
@@ -341,7 +341,7 @@ impl Host {
             commands: commands.clone(),
         };
         let seen = Arc::clone(&handle.mandate);
-        let (mode, replicas) = (entry.leadership.mode, self.replicas.clone());
+        let (mode, replicas) = (entry.leadership_mode(), self.replicas.clone());
         let (entry, followed) = watch::channel(entry);
         let loader = Loader::new(self.workshop.clone(), commands, ready);
         let stop = self.stop.child_token();

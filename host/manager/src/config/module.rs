@@ -9,7 +9,7 @@ use windlass_registry::digest::Digest;
 
 use super::checks::{Checked, dns_label, ensure, refuse, short};
 use super::identity::ImpersonateEntry;
-use super::leadership::LeadershipEntry;
+use super::leadership::{LeadershipEntry, LeadershipMode};
 use super::limits::LimitsEntry;
 use super::rules;
 use super::signature::{SignatureEntry, SignaturesEntry};
@@ -75,7 +75,8 @@ pub struct ModuleEntry {
     #[serde(default)]
     pub log_level: LogLevel,
     /// Whether its writes are captured instead of sent, to be compared with what another
-    /// version does.
+    /// version does. A shadow stands beside that version in every replica that runs it,
+    /// whatever `leadership` says.
     #[serde(default)]
     pub shadow: bool,
     /// The most that it may be granted, for entries whose author does not decide that; never
@@ -136,6 +137,16 @@ impl ModuleEntry {
     #[must_use]
     pub fn grants_declared(&self) -> bool {
         self.grant_declared.unwrap_or(self.source.stock.is_some())
+    }
+
+    /// How the replicas share it. A shadow acts nowhere, so it needs nobody's leave.
+    #[must_use]
+    pub fn leadership_mode(&self) -> LeadershipMode {
+        if self.shadow {
+            LeadershipMode::None
+        } else {
+            self.leadership.mode
+        }
     }
 
     /// Who owns the fields that it writes.
