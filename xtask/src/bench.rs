@@ -10,12 +10,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The examples, in the order in which they run.
-const EXAMPLES: [&str; 7] = [
+const EXAMPLES: [&str; 8] = [
     "dispatch",
     "informer",
     "first_pod",
     "modules",
     "fairness",
+    "record",
     "rollout",
     "scheduler",
 ];
