@@ -10,7 +10,8 @@
 //!
 //! A shadow stands beside the module whose guest has the same name. It follows an instance
 //! from its beginning, because a guest's state comes from there; one that is configured
-//! later follows the next instance.
+//! later follows the next instance. Among replicas of the host it acts nowhere and needs
+//! no lease: it follows what serves on the same replica, and holds caches only meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
