@@ -25,19 +25,21 @@ pub struct Attribute {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 enum AnyValue {
-    StringValue(String),
-    IntValue(Number),
-    DoubleValue(f64),
+    #[serde(rename = "stringValue")]
+    String(String),
+    #[serde(rename = "intValue")]
+    Int(Number),
+    #[serde(rename = "doubleValue")]
+    Double(f64),
 }
 
 impl AnyValue {
     fn to_text(&self) -> String {
         match self {
-            Self::StringValue(text) => text.clone(),
-            Self::IntValue(number) => number.0.to_string(),
-            Self::DoubleValue(number) => number.to_string(),
+            Self::String(text) => text.clone(),
+            Self::Int(number) => number.0.to_string(),
+            Self::Double(number) => number.to_string(),
         }
     }
 }

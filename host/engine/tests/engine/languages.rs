@@ -187,7 +187,7 @@ async fn what_a_guest_prints_is_in_the_log_line_by_line() {
             ("WARN", "to the error stream"),
         ] {
             let line = format!(
-                "{level} windlass::guest message={text} controller=\"probe-{language}\" object.ref=default/print"
+                "{level} windlass::guest message={text} controller=\"fixture\" object.ref=default/print"
             );
             assert!(lines.contains(&line), "{language}: {line} in {lines:?}");
         }

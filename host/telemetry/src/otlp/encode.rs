@@ -86,26 +86,28 @@ pub(super) struct Attribute<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 enum AnyValue<'a> {
-    StringValue(&'a str),
-    IntValue(Text<u64>),
-    DoubleValue(f64),
+    #[serde(rename = "stringValue")]
+    String(&'a str),
+    #[serde(rename = "intValue")]
+    Int(Text<u64>),
+    #[serde(rename = "doubleValue")]
+    Double(f64),
 }
 
 impl<'a> Attribute<'a> {
     pub(super) fn text(key: &'a str, value: &'a str) -> Self {
         Self {
             key,
-            value: AnyValue::StringValue(value),
+            value: AnyValue::String(value),
         }
     }
 
     fn of((key, value): &'a (&'static str, Value)) -> Self {
         let value = match value {
-            Value::Text(text) => AnyValue::StringValue(text),
-            Value::Number(number) => AnyValue::IntValue(Text(*number)),
-            Value::Seconds(seconds) => AnyValue::DoubleValue(*seconds),
+            Value::Text(text) => AnyValue::String(text),
+            Value::Number(number) => AnyValue::Int(Text(*number)),
+            Value::Seconds(seconds) => AnyValue::Double(*seconds),
         };
         Self { key, value }
     }

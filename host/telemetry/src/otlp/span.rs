@@ -115,16 +115,16 @@ impl Open {
         self.record.attributes.push((key, value));
     }
 
-    fn fail(mut self: Box<Self>, cause: &str, message: Option<&str>) {
+    fn fail(mut self, cause: &str, message: Option<&str>) {
         self.set("error.type", Value::text(cause));
         self.record.outcome = Outcome::Error(message.map(shorten));
         self.finish();
     }
 
-    fn finish(mut self: Box<Self>) {
+    fn finish(mut self) {
         // By the monotonic clock: a span never ends before it began.
         self.record.end = self.record.start.saturating_add(nanos(self.since.elapsed()));
-        let Self { outbox, record, .. } = *self;
+        let Self { outbox, record, .. } = self;
         outbox.push(record);
     }
 }
