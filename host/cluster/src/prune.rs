@@ -411,7 +411,7 @@ mod tests {
     fn a_projection_includes_what_keeps_no_more() {
         let fields = |paths: &[&str]| {
             let mut projection = Projection::METADATA;
-            projection.include(&View::Fields(paths.iter().map(SmolStr::from).collect()), []);
+            projection.include(&View::Fields(paths.iter().map(SmolStr::new).collect()), []);
             projection
         };
         let wide = fields(&["spec", "status.phase"]);
