@@ -23,7 +23,8 @@ fn run(arguments: &[&str], folder: &Path) -> Result<(Option<i32>, String)> {
     Ok((code, output.trim().to_owned()))
 }
 
-/// Runs the binary with this as standard output; exit code and what it says of errors.
+/// Runs the binary with this as standard output; exit code and what it says of errors,
+/// without the progress that is shown when guests take long to compile.
 fn run_into(arguments: &[&str], output: impl Into<Stdio>) -> Result<(Option<i32>, String)> {
     let ended = Command::new(binary())
         .args(arguments)
@@ -32,7 +33,10 @@ fn run_into(arguments: &[&str], output: impl Into<Stdio>) -> Result<(Option<i32>
         .stderr(Stdio::piped())
         .spawn()?
         .wait_with_output()?;
-    Ok((ended.status.code(), String::from_utf8(ended.stderr)?))
+    let errors = String::from_utf8(ended.stderr)?;
+    let is_progress = |line: &&str| line.starts_with("Compiling guests");
+    let errors = errors.split_inclusive('\n').filter(|line| !is_progress(line));
+    Ok((ended.status.code(), errors.collect()))
 }
 
 /// Runs `windlass run` with this configuration, beside which lie these files.

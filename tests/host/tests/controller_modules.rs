@@ -464,7 +464,7 @@ async fn a_refused_change_is_told_with_its_reason_while_the_last_good_state_goes
         .await?;
     let why = following.wait_refused("counter", "Rejected", "Running").await?;
     assert!(
-        why.contains("does not export windlass:controller/handler"),
+        why.contains("exports neither windlass:controller/handler nor blocking-handler"),
         "{why}"
     );
     let status = following.wait_for("counter", "anything", |_| true).await?;

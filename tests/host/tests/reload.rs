@@ -213,7 +213,7 @@ async fn a_broken_module_becomes_good_again_and_says_what_was_wrong() -> Result<
         .and_then(|reload| reload.rejected)
         .unwrap_or_default();
     assert!(
-        reason.contains("does not export windlass:controller/handler"),
+        reason.contains("exports neither windlass:controller/handler nor blocking-handler"),
         "{reason}"
     );
     builds.replace(COUNTER, Build::Original)?;
