@@ -101,7 +101,10 @@ async fn a_tag_that_moves_replaces_the_module_and_a_broken_one_does_not() -> Res
     registry.push(TAG, broken, None).await?;
     let refused = fixture
         .cluster
-        .wait_refused(MODULE, "exports neither windlass:controller/handler nor blocking-handler")
+        .wait_refused(
+            MODULE,
+            "exports neither windlass:controller/handler nor blocking-handler",
+        )
         .await?;
     assert_eq!(
         refused.state,
@@ -318,7 +321,9 @@ async fn what_is_no_guest_is_not_pushed() -> Result<()> {
     let refused = windlass(builds.path(), &["push", "none.wasm", "127.0.0.1:1/guests/none:1"]);
     let refused = refused.expect_err("it is no controller").to_string();
     assert!(
-        refused.contains("none.wasm is no guest: exports neither windlass:controller/handler nor blocking-handler"),
+        refused.contains(
+            "none.wasm is no guest: exports neither windlass:controller/handler nor blocking-handler"
+        ),
         "{refused}"
     );
     Ok(())

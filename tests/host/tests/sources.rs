@@ -164,7 +164,10 @@ async fn modules_come_and_go_with_the_files_of_a_folder() -> Result<()> {
     let running = |status: &ModuleStatus| status.state == ModuleState::Running;
     cluster.wait_for("team-a", "running", running).await?;
     cluster
-        .wait_refused("team-b", "exports neither windlass:controller/handler nor blocking-handler")
+        .wait_refused(
+            "team-b",
+            "exports neither windlass:controller/handler nor blocking-handler",
+        )
         .await?;
 
     builds.put("guests/b.wasm", COUNTER, Build::New(1))?;
