@@ -345,6 +345,8 @@ async fn pictures_are_taken_for_people() -> anyhow::Result<()> {
     page.go(&format!("http://{}/", server.address())).await?;
     page.until("(document.querySelector('[data-chart=syncs] .line')?.getAttribute('d').length ?? 0) > 1800")
         .await?;
+    page.until("document.querySelectorAll('.module-name').length > 3")
+        .await?;
     page.value("document.querySelectorAll('.module-name')[3].click()")
         .await?;
     for (scheme, width) in [("light", 1280), ("dark", 1280), ("light", 320), ("dark", 768)] {
