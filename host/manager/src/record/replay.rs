@@ -9,7 +9,7 @@ use windlass_core::outcome::GuestFailure;
 use windlass_engine::limits::Limits;
 use windlass_engine::load::LoadedGuest;
 
-use super::entry::EndReason;
+use super::entry::{EndReason, Entry};
 use super::format::{Recording, watches};
 use super::report::{Difference, Findings};
 use super::script::{Script, Segment};
@@ -57,7 +57,9 @@ pub async fn replay(recording: &Recording, guest: &LoadedGuest, config: Bytes) -
         Arc::clone(&findings),
     ));
     let entries = recording.entries.iter().map(|(_, entry)| entry.clone());
-    for segment in Segment::cut(entries) {
+    let mut segments = Segment::cut(entries);
+    leave_out_cut_off_maps(&mut segments);
+    for segment in segments {
         script.push(segment);
     }
     script.open();
@@ -114,6 +116,19 @@ pub(crate) async fn play(
     }
 }
 
+/// Nobody waits for the mapper when an instance ends, so its last questions may have ended
+/// before it read what it needed, and the log has no answer to that.
+fn leave_out_cut_off_maps(segments: &mut Vec<Segment>) {
+    let is_cut_off = |segment: &mut Segment| match &segment.told {
+        Some(Entry::Map { call, .. }) => {
+            let returned = |entry: &Entry| matches!(entry, Entry::Mapped { call: of, .. } if of == call);
+            !segment.done.iter().any(returned)
+        }
+        _ => false,
+    };
+    while segments.pop_if(is_cut_off).is_some() {}
+}
+
 fn notes(recording: &Recording, guest: &LoadedGuest) -> Vec<String> {
     let header = &recording.header;
     let mut notes = Vec::new();
@@ -136,4 +151,37 @@ fn notes(recording: &Recording, guest: &LoadedGuest) -> Vec<String> {
         notes.push("the two guests do not watch the same".to_owned());
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_core::seams::DeltaKind;
+
+    use super::*;
+    use crate::record::entry::Change;
+
+    #[test]
+    fn questions_to_the_mapper_that_the_end_cut_off_are_not_asked_again() {
+        let map = |call| Entry::Map {
+            call,
+            watch: 0,
+            change: Change {
+                kind: DeltaKind::Updated,
+                initial: false,
+                body: Bytes::new(),
+                old: None,
+            },
+        };
+        let mapped = |call| Entry::Mapped {
+            call,
+            keys: Vec::new(),
+        };
+        let mut segments = Segment::cut([map(1), mapped(1), map(2), map(3)]);
+        leave_out_cut_off_maps(&mut segments);
+        let told: Vec<_> = segments
+            .iter()
+            .filter_map(|segment| segment.told.clone())
+            .collect();
+        assert_eq!(told, [map(1)]);
+    }
 }
