@@ -2,7 +2,7 @@
 //! while they stand by: none loses or gains anything by it, no two sync one key at once,
 //! and none stays unsynced.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -60,7 +60,7 @@ impl Replica {
         }))
     }
 
-    fn spawn(config: &PathBuf, kubeconfig: &PathBuf, log: &PathBuf, clock: &WallClock) -> Result<Process> {
+    fn spawn(config: &Path, kubeconfig: &Path, log: &Path, clock: &WallClock) -> Result<Process> {
         let config = config.to_string_lossy();
         let kubeconfig = kubeconfig.to_string_lossy();
         let run = ["run", "--config", &*config, "--kubeconfig", &*kubeconfig];
