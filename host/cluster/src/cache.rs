@@ -11,8 +11,10 @@ use parking_lot::RwLock;
 use windlass_core::gate::Presence;
 use windlass_core::key::ObjectKey;
 use windlass_core::object::{Object, ObjectMeta};
+use windlass_core::selector::Selector;
 
 use crate::budget::Budget;
+use crate::index::Place;
 use crate::store::{Deleted, SameVersion, Store, Stored, Upserted};
 
 /// The cached objects of one resource.
@@ -50,10 +52,32 @@ impl Cache {
     /// All objects of a namespace, or of all.
     #[must_use]
     pub fn list(&self, namespace: Option<&str>) -> Vec<Arc<Object>> {
-        self.collect(|store| match namespace {
-            Some(namespace) => select(store, store.indexes().namespace.get(namespace)),
-            None => store.iter().cloned().collect(),
-        })
+        self.collect(|store| in_namespace(store, namespace))
+    }
+
+    /// Objects of a namespace, or of all, whose labels match a selector. A label that
+    /// selectors ask for by its value gets an index when it is first asked for.
+    #[must_use]
+    pub fn select(&self, namespace: Option<&str>, selector: &Selector) -> Vec<Arc<Object>> {
+        while let Some(place) = self.lacks(selector) {
+            self.store.write().add_index(place);
+        }
+        let is_there =
+            |stored: &Arc<Stored>| namespace.is_none_or(|there| stored.meta.key.namespace == there);
+        let mut objects = self.collect(|store| match store.indexes().candidates(selector) {
+            Some(slots) => {
+                let mut stored = select(store, slots.into_iter());
+                stored.retain(is_there);
+                stored
+            }
+            None => in_namespace(store, namespace),
+        });
+        objects.retain(|object| selector.matches(&object.labels()));
+        objects
+    }
+
+    fn lacks(&self, selector: &Selector) -> Option<Place> {
+        self.store.read().indexes().lacks(selector)
     }
 
     /// Objects with this scalar at a path that has an index; nothing if it has none.
@@ -132,7 +156,7 @@ impl Cache {
     }
 
     pub(crate) fn add_path_index(&self, path: &str) {
-        self.store.write().add_path_index(path);
+        self.store.write().add_index(Place::Path(path.into()));
     }
 
     pub(crate) fn begin_list(&self) {
@@ -174,4 +198,112 @@ impl Drop for Cache {
 
 fn select(store: &Store, slots: impl Iterator<Item = u32>) -> Vec<Arc<Stored>> {
     slots.filter_map(|slot| store.at(slot)).cloned().collect()
+}
+
+fn in_namespace(store: &Store, namespace: Option<&str>) -> Vec<Arc<Stored>> {
+    match namespace {
+        Some(namespace) => select(store, store.indexes().namespace.get(namespace)),
+        None => store.iter().cloned().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(cache: &Cache, name: &str, revision: u64, labels: &str) {
+        let body = format!(
+            r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{name}","namespace":"{}","uid":"{name}","resourceVersion":"{revision}","labels":{{{labels}}}}}}}"#,
+            &name[..1]
+        );
+        let meta = ObjectMeta {
+            key: ObjectKey::new(&name[..1], name),
+            uid: name.into(),
+            resource_version: revision,
+            deleting: false,
+            controller: None,
+        };
+        cache.upsert(meta, body.as_bytes(), SameVersion::Keep);
+    }
+
+    fn names(cache: &Cache, namespace: Option<&str>, selector: &str) -> Vec<String> {
+        let selected = cache.select(namespace, &Selector::parse(selector).unwrap());
+        let mut names: Vec<_> = selected
+            .iter()
+            .map(|object| object.key().name.to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_selection_is_the_same_with_an_index_as_without() {
+        let cache = Cache::default();
+        for number in 0..20 {
+            let namespace = if number % 2 == 0 { 'a' } else { 'b' };
+            let labels = format!(r#""app":"{}","hash":"{}""#, number % 3, number % 4);
+            put(&cache, &format!("{namespace}{number}"), number, &labels);
+        }
+        put(&cache, "a-bare", 20, "");
+        for selector in [
+            "app=1",
+            "app in (0,2),hash=1",
+            "app!=1",
+            "hash",
+            "!app",
+            "app=9",
+            "",
+            "app,hash!=2",
+        ] {
+            for namespace in [None, Some("a"), Some("b"), Some("c")] {
+                let parsed = Selector::parse(selector).unwrap();
+                let mut expected: Vec<_> = cache
+                    .list(namespace)
+                    .iter()
+                    .filter(|object| parsed.matches(&object.labels()))
+                    .map(|object| object.key().name.to_string())
+                    .collect();
+                expected.sort();
+                assert_eq!(
+                    names(&cache, namespace, selector),
+                    expected,
+                    "{selector} in {namespace:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_of_labels_follows_what_happens_later() {
+        let cache = Cache::default();
+        put(&cache, "a1", 1, r#""app":"x""#);
+        assert_eq!(names(&cache, None, "app=x"), ["a1"]);
+        put(&cache, "a2", 2, r#""app":"x""#);
+        put(&cache, "a1", 3, r#""app":"y""#);
+        assert_eq!(names(&cache, None, "app=x"), ["a2"]);
+        assert_eq!(names(&cache, None, "app=y"), ["a1"]);
+        put(&cache, "a1", 4, "");
+        assert!(names(&cache, None, "app=y").is_empty());
+        cache.begin_list();
+        cache.end_list();
+        assert!(names(&cache, None, "app=x").is_empty());
+    }
+
+    #[test]
+    fn labels_with_dots_and_slashes_are_keys_and_not_paths() {
+        let cache = Cache::default();
+        put(&cache, "a1", 1, r#""app.kubernetes.io/name":"x""#);
+        assert_eq!(names(&cache, None, "app.kubernetes.io/name=x"), ["a1"]);
+    }
+
+    #[test]
+    fn only_a_few_labels_get_an_index_and_the_others_are_found_all_the_same() {
+        let cache = Cache::default();
+        put(&cache, "a1", 1, r#""l0":"v","l9":"v""#);
+        for number in 0..10 {
+            let found = names(&cache, None, &format!("l{number}=v"));
+            assert_eq!(found.is_empty(), number != 0 && number != 9);
+        }
+        assert!(cache.lacks(&Selector::parse("l10=v").unwrap()).is_none());
+    }
 }

@@ -2,9 +2,13 @@
 
 use hashbrown::{HashMap, HashSet};
 use smol_str::SmolStr;
-use windlass_core::object::ObjectMeta;
+use windlass_core::object::{Labels, ObjectMeta};
+use windlass_core::selector::{LabelOperator, LabelRequirement, Selector};
 
 use crate::json::{Cursor, Malformed, unescape};
+
+/// Labels that have an index. Each costs a few dozen bytes an object, and filing.
+const MAX_LABELS: usize = 4;
 
 /// The place of an object in its cache.
 pub(crate) type Slot = u32;
@@ -36,6 +40,10 @@ impl Postings {
     pub(crate) fn get(&self, value: &str) -> impl Iterator<Item = Slot> + '_ {
         self.by_value.get(value).into_iter().flatten().copied()
     }
+
+    fn count(&self, value: &str) -> usize {
+        self.by_value.get(value).map_or(0, HashSet::len)
+    }
 }
 
 /// The indexes of one cache.
@@ -46,12 +54,21 @@ pub(crate) struct Indexes {
     pub(crate) owner: Postings,
     /// Objects without a controlling owner, by namespace.
     pub(crate) orphans: Postings,
-    /// By dotted path.
-    paths: Vec<PathIndex>,
+    /// By what is in the body.
+    body: Vec<BodyIndex>,
 }
 
-struct PathIndex {
-    path: SmolStr,
+/// Where a value is in a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At a dotted path.
+    Path(SmolStr),
+    /// The label of this key.
+    Label(SmolStr),
+}
+
+struct BodyIndex {
+    place: Place,
     postings: Postings,
     /// What each object is filed under, because its old body may lack the field's path by
     /// the time it is removed.
@@ -60,23 +77,56 @@ struct PathIndex {
 
 impl Indexes {
     pub(crate) fn path(&self, path: &str) -> Option<&Postings> {
-        self.paths
-            .iter()
-            .find(|index| index.path == path)
-            .map(|index| &index.postings)
+        self.at(&Place::Path(path.into()))
+    }
+
+    fn at(&self, place: &Place) -> Option<&Postings> {
+        let index = self.body.iter().find(|index| index.place == *place)?;
+        Some(&index.postings)
     }
 
     /// Adds an index; nothing if it exists. The caller files what is cached already.
-    pub(crate) fn add_path(&mut self, path: &str) -> bool {
-        if self.path(path).is_some() {
+    pub(crate) fn add(&mut self, place: Place) -> bool {
+        if self.at(&place).is_some() {
             return false;
         }
-        self.paths.push(PathIndex {
-            path: path.into(),
+        self.body.push(BodyIndex {
+            place,
             postings: Postings::default(),
             values: HashMap::new(),
         });
         true
+    }
+
+    /// The first label by whose value a selector asks and that has no index, if it may
+    /// have one.
+    pub(crate) fn lacks(&self, selector: &Selector) -> Option<Place> {
+        let labels = self
+            .body
+            .iter()
+            .filter(|index| matches!(index.place, Place::Label(_)));
+        if labels.count() >= MAX_LABELS {
+            return None;
+        }
+        let asked = selector
+            .requirements()
+            .iter()
+            .filter(|requirement| values(requirement).is_some());
+        let mut places = asked.map(|requirement| Place::Label(requirement.key.as_str().into()));
+        places.find(|place| self.at(place).is_none())
+    }
+
+    /// All objects that may match a selector, by the label that leaves the fewest; nothing
+    /// if none of its labels has an index.
+    pub(crate) fn candidates(&self, selector: &Selector) -> Option<Vec<Slot>> {
+        let by_value = selector.requirements().iter().filter_map(|requirement| {
+            let postings = self.at(&Place::Label(requirement.key.as_str().into()))?;
+            let values = values(requirement)?;
+            let count: usize = values.iter().map(|value| postings.count(value)).sum();
+            Some((count, postings, values))
+        });
+        let (_, postings, values) = by_value.min_by_key(|(count, ..)| *count)?;
+        Some(values.into_iter().flat_map(|value| postings.get(value)).collect())
     }
 
     pub(crate) fn insert(&mut self, slot: Slot, meta: &ObjectMeta) {
@@ -96,7 +146,7 @@ impl Indexes {
             Some(owner) => self.owner.remove(&owner.uid, slot),
             None => self.orphans.remove(&meta.key.namespace, slot),
         }
-        for index in &mut self.paths {
+        for index in &mut self.body {
             index.file(slot, None);
         }
     }
@@ -118,18 +168,34 @@ impl Indexes {
         }
     }
 
-    /// Files an object by the declared paths of its body.
+    /// Files an object by what is in its body.
     pub(crate) fn file_body(&mut self, slot: Slot, body: &[u8]) {
-        for index in &mut self.paths {
-            // A body in the cache has been parsed, so the only failure left is a value
-            // that is no scalar, which belongs under nothing.
-            let value = scalar_at(body, &index.path);
+        let mut labels = None;
+        for index in &mut self.body {
+            let value = match &index.place {
+                // A body in the cache has been parsed, so the only failure left is a value
+                // that is no scalar, which belongs under nothing.
+                Place::Path(path) => scalar_at(body, path),
+                Place::Label(key) => {
+                    let labels = labels.get_or_insert_with(|| Labels::of_body(body));
+                    labels.get(key).map(SmolStr::from)
+                }
+            };
             index.file(slot, value);
         }
     }
 }
 
-impl PathIndex {
+/// The values that a requirement lets its label have, if it names them.
+fn values(requirement: &LabelRequirement) -> Option<Vec<&str>> {
+    match &requirement.operator {
+        LabelOperator::Equals(value) => Some(vec![value]),
+        LabelOperator::In(values) => Some(values.iter().map(String::as_str).collect()),
+        _ => None,
+    }
+}
+
+impl BodyIndex {
     fn file(&mut self, slot: Slot, value: Option<SmolStr>) {
         if self.values.get(&slot) == value.as_ref() {
             return;

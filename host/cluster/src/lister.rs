@@ -104,11 +104,7 @@ impl ObjectReader for Lister {
     ) -> Result<Vec<Arc<Object>>, ReadError> {
         let watch = self.watch(watch)?;
         let selector = Selector::parse(selector).map_err(|error| ReadError::Invalid(error.to_string()))?;
-        let mut objects = watch.select(watch.cache.list(namespace));
-        if !selector.is_empty() {
-            objects.retain(|object| selector.matches(&object.labels()));
-        }
-        Ok(objects)
+        Ok(watch.select(watch.cache.select(namespace, &selector)))
     }
 
     fn by_index(&self, watch: WatchId, index: &str, value: &str) -> Result<Vec<Arc<Object>>, ReadError> {

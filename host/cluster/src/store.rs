@@ -11,7 +11,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use windlass_core::key::ObjectKey;
 use windlass_core::object::{Object, ObjectMeta};
 
-use crate::index::{Indexes, Slot};
+use crate::index::{Indexes, Place, Slot};
 use crate::pack::{Learning, Packer, unpack};
 
 /// Below this many objects a dictionary costs more than it saves.
@@ -204,8 +204,8 @@ impl Store {
     }
 
     /// Adds an index over what is cached and what will be.
-    pub(crate) fn add_path_index(&mut self, path: &str) {
-        if !self.indexes.add_path(path) {
+    pub(crate) fn add_index(&mut self, place: Place) {
+        if !self.indexes.add(place) {
             return;
         }
         for (slot, entry) in self.entries.iter().enumerate() {
