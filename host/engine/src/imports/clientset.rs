@@ -2,7 +2,11 @@
 //! permissions and keeps the budget; and its blocking twin, which does the same while the
 //! whole instance waits.
 
+use std::sync::Arc;
+use std::task::Poll;
+
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use wasmtime::component::{Accessor, HasSelf};
 use windlass_core::api_error::{ApiError, ApiErrorKind};
@@ -13,6 +17,7 @@ use crate::bindings::windlass::controller::{blocking_clientset as blocking, clie
 use crate::exports::core_key;
 use crate::failure::StartExceeded;
 use crate::host::{HostState, is_secrets};
+use crate::meter::CpuMeter;
 use crate::usage::Import;
 
 type Own = HasSelf<HostState>;
@@ -146,12 +151,23 @@ impl Call {
         if let (true, Some(body)) = (is_secret, body(&request.verb)) {
             state.redactor.note(body);
         }
-        // The guest waits, for something that its budget of API calls bounds.
-        state.meter.progress();
+        let answer = state.services()?.writer.call(sync, request);
         Ok(Self {
             is_secret,
-            answer: state.services()?.writer.call(sync, request),
+            answer: waiting(Arc::clone(&state.meter), answer).boxed(),
         })
+    }
+}
+
+async fn waiting<T>(meter: Arc<CpuMeter>, mut answer: BoxFuture<'static, T>) -> T {
+    match futures::poll!(&mut answer) {
+        // Refused: the guest goes on at once, perhaps to ask again, and has not waited.
+        Poll::Ready(answer) => answer,
+        Poll::Pending => {
+            // It waits, for something that its budget of API calls bounds.
+            meter.progress();
+            answer.await
+        }
     }
 }
 

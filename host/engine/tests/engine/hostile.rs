@@ -1,8 +1,10 @@
 //! Every misdeed costs its guest the instance, is named for what it is, and costs no
 //! other guest anything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use windlass_core::api_error::{ApiError, ApiErrorKind};
 use windlass_core::outcome::{GuestFailure, Outcome};
 use windlass_core::seams::Guest;
 use windlass_engine::engine::Engine;
@@ -24,7 +26,7 @@ fn tight() -> Limits {
 
 async fn hostile(engine: &Engine, limits: Limits) -> Running {
     let guest = load(engine, "hostile").await;
-    let cluster = std::sync::Arc::<FakeCluster>::default();
+    let cluster = Arc::<FakeCluster>::default();
     instantiate(&guest, cluster.services(""), limits).await.unwrap()
 }
 
@@ -69,7 +71,7 @@ async fn an_endless_loop_exceeds_the_cpu_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn so_does_one_that_was_taken_off_its_thread() {
+async fn so_does_one_that_waits_for_turns() {
     costs_its_instance("loop", GuestFailure::Cpu { budget: BUDGET }).await;
 }
 
@@ -81,6 +83,16 @@ async fn calling_cheap_imports_for_ever_exceeds_the_cpu_budget() {
 #[tokio::test]
 async fn yielding_for_ever_exceeds_the_cpu_budget() {
     costs_its_instance("yield-loop", GuestFailure::Cpu { budget: BUDGET }).await;
+}
+
+#[tokio::test]
+async fn asking_for_ever_for_what_is_refused_at_once_exceeds_the_cpu_budget() {
+    let cluster = Arc::<FakeCluster>::default();
+    *cluster.refusal_at_once.lock() = Some(ApiError::local(ApiErrorKind::NotPermitted, "no"));
+    let guest = load(&engine(), "hostile").await;
+    let guilty = instantiate(&guest, cluster.services(""), tight()).await.unwrap();
+    let expected = GuestFailure::Cpu { budget: BUDGET };
+    assert_eq!(sync(&guilty, "api-flood").await, Err(expected));
 }
 
 #[tokio::test]
@@ -148,7 +160,7 @@ async fn a_start_that_never_ends_runs_out_of_time() {
 
 async fn start_failure(config: &'static str) -> GuestFailure {
     let guest = try_load(&engine(), fixture("hostile"), config).await.unwrap();
-    let cluster = std::sync::Arc::<FakeCluster>::default();
+    let cluster = Arc::<FakeCluster>::default();
     let instance = instantiate(&guest, cluster.services(config), Limits::default())
         .await
         .unwrap();
@@ -161,7 +173,7 @@ async fn start_failure(config: &'static str) -> GuestFailure {
 async fn a_guest_that_describes_itself_differently_is_not_started() {
     let guest = load(&engine(), "hostile").await;
     let config = r#"{"misdeed":"describe-name"}"#;
-    let cluster = std::sync::Arc::<FakeCluster>::default();
+    let cluster = Arc::<FakeCluster>::default();
     let failure = instantiate(&guest, cluster.services(config), Limits::default())
         .await
         .unwrap_err();
@@ -178,7 +190,7 @@ async fn a_guest_that_does_not_fit_its_memory_is_not_instantiated() {
         memory_bytes: 65_536,
         ..Limits::default()
     };
-    let cluster = std::sync::Arc::<FakeCluster>::default();
+    let cluster = Arc::<FakeCluster>::default();
     let failure = instantiate(&guest, cluster.services(""), limits)
         .await
         .unwrap_err();

@@ -158,6 +158,8 @@ pub(crate) fn batch(names: &[&str], old_bodies: bool) -> DeltaBatch {
 pub(crate) struct FakeCluster {
     pub(crate) requests: Mutex<Vec<(SyncId, ApiRequest)>>,
     pub(crate) refusal: Mutex<Option<ApiError>>,
+    /// Answers calls before they are sent, as a missing permission does.
+    pub(crate) refusal_at_once: Mutex<Option<ApiError>>,
     waiting: watch::Sender<usize>,
     answering: watch::Sender<bool>,
 }
@@ -192,6 +194,9 @@ impl FakeCluster {
 
 impl ObjectWriter for FakeCluster {
     fn call(&self, sync: SyncId, request: ApiRequest) -> BoxFuture<'static, Result<Bytes, ApiError>> {
+        if let Some(refusal) = self.refusal_at_once.lock().clone() {
+            return futures::future::ready(Err(refusal)).boxed();
+        }
         self.requests.lock().push((sync, request));
         self.waiting.send_modify(|waiting| *waiting += 1);
         let mut answering = self.answering.subscribe();
