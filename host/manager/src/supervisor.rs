@@ -771,7 +771,8 @@ async fn progress_of(slot: &mut Option<Slot>) -> Event {
         return std::future::pending().await;
     };
     tokio::select! {
-        Ok(()) = &mut slot.ready => Event::CandidateReady,
+        // It ends without a word if its task is about to end, and must not be asked again.
+        Ok(()) = &mut slot.ready, if !slot.ready.is_terminated() => Event::CandidateReady,
         ended = &mut slot.task => Event::CandidateEnded(joined(ended)),
     }
 }
