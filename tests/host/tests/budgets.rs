@@ -6,7 +6,6 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PostParams};
 use serde_json::json;
 use windlass_core::key::ObjectKey;
-use windlass_manager::config::SourceEntry;
 use windlass_manager::config::units::Bytes;
 use windlass_manager::module::ApiRate;
 use windlass_manager::supervisor::{ModuleState, ModuleStatus};
