@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 use windlass_apiserver::{FaultKind, FaultPolicy, FaultRule};
@@ -455,6 +455,10 @@ async fn the_binary_sends_what_its_configuration_asks_for_and_the_rest_when_it_s
     let namespace = cluster.namespace("default").await?;
     namespace.create_deployment("web", json!({"replicas": 2})).await?;
     namespace.wait_complete("web").await?;
+    // Of all that the collector of garbage is told, only a deletion makes sure of a sync.
+    let deployments = namespace.deployments();
+    deployments.delete("web", &DeleteParams::foreground()).await?;
+    namespace.wait_pods("app=web", 0).await?;
     cluster.process.signal("INT")?;
     assert_eq!(cluster.process.wait(wait::LIMIT)?, Some(0));
 
