@@ -15,6 +15,8 @@ const UNLIMITED: usize = usize::MAX;
 pub(crate) struct Budget {
     used: AtomicUsize,
     limit: AtomicUsize,
+    /// Caches that nobody fills any more and somebody still reads.
+    leaving: AtomicUsize,
     exceeded: Notify,
     fits: Notify,
 }
@@ -25,6 +27,7 @@ impl Default for Budget {
         Self {
             used: AtomicUsize::new(0),
             limit: AtomicUsize::new(UNLIMITED),
+            leaving: AtomicUsize::new(0),
             exceeded: Notify::new(),
             fits: Notify::new(),
         }
@@ -66,6 +69,22 @@ impl Budget {
                 self.fits.notify_waiters();
             }
         }
+    }
+
+    /// A cache is about to be given up.
+    pub(crate) fn leaves(&self) {
+        self.leaving.fetch_add(1, Ordering::Release);
+    }
+
+    /// Its bytes have been taken off.
+    pub(crate) fn left(&self) {
+        self.leaving.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether room is about to come free. What is not exceeded after this said no needs
+    /// nobody's going.
+    pub(crate) fn is_clearing(&self) -> bool {
+        self.leaving.load(Ordering::Acquire) > 0
     }
 
     /// Waits until the caches hold more than they may. For one task.

@@ -5,7 +5,7 @@
 //! content. Deliberately not here: where the content comes from.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use windlass_core::gate::Presence;
@@ -23,6 +23,7 @@ pub struct Cache {
     store: RwLock<Store>,
     revision: AtomicU64,
     budget: Arc<Budget>,
+    leaves: AtomicBool,
 }
 
 impl Cache {
@@ -32,6 +33,14 @@ impl Cache {
             store: RwLock::default(),
             revision: AtomicU64::default(),
             budget,
+            leaves: AtomicBool::default(),
+        }
+    }
+
+    /// Nothing is stored any more, and the last reader's leaving gives the room back.
+    pub(crate) fn leave(&self) {
+        if !self.leaves.swap(true, Ordering::Relaxed) {
+            self.budget.leaves();
         }
     }
 
@@ -193,6 +202,9 @@ impl Drop for Cache {
     fn drop(&mut self) {
         let bytes = self.store.get_mut().bytes();
         self.budget.changed(bytes, 0);
+        if *self.leaves.get_mut() {
+            self.budget.left();
+        }
     }
 }
 

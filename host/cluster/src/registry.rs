@@ -255,6 +255,7 @@ impl Shared {
         entry.users -= 1;
         if entry.users == 0 {
             entry.stop.cancel();
+            entry.informer.cache().leave();
             running.remove(resource);
         }
     }
@@ -283,10 +284,10 @@ impl Shared {
         running.is_some_and(|running| running.informer.is_awaited_by(id))
     }
 
-    /// Whether a cache is about to become smaller, because somebody has left.
-    pub(crate) fn is_narrowing(&self) -> bool {
+    /// Whether a cache is about to go or to become smaller, because somebody has left.
+    pub(crate) fn is_clearing(&self) -> bool {
         let running = self.running.lock();
-        running.values().any(|running| running.informer.is_narrowing())
+        self.budget.is_clearing() || running.values().any(|running| running.informer.is_narrowing())
     }
 
     fn enforce_once(self: &Arc<Self>) {

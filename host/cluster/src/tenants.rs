@@ -211,7 +211,8 @@ pub(crate) async fn enforce(shared: Weak<Shared>, budget: Arc<Budget>) {
     loop {
         budget.exceeds().await;
         let Some(present) = shared.upgrade() else { return };
-        let leaving = if present.is_narrowing() {
+        // In this order: what has gone meanwhile may have been enough.
+        let leaving = if present.is_clearing() || !budget.is_exceeded() {
             None
         } else {
             present.crowd_out()

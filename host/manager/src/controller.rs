@@ -130,6 +130,24 @@ impl Controller {
         ended
     }
 
+    /// Writes down how a sync ended.
+    pub(crate) fn record(&self, end: SyncEnd<'_>) {
+        self.syncs.record(end);
+        self.sync_ended.notify_waiters();
+    }
+
+    /// Waits until so many syncs have ended since the beginning.
+    pub async fn synced(&self, total: u64) {
+        loop {
+            let mut ended = pin!(self.sync_ended.notified());
+            ended.as_mut().enable();
+            if self.syncs.total() >= total {
+                return;
+            }
+            ended.await;
+        }
+    }
+
     /// Counts a sync that a guest is called with, for as long as the value lives.
     pub(crate) fn run_sync(&self) -> Running<'_> {
         self.running.fetch_add(1, Ordering::Relaxed);

@@ -482,7 +482,7 @@ impl<'a> Run<'a> {
             },
         };
         span.end(end.result, end.error);
-        controller.syncs.record(end);
+        controller.record(end);
         let queue = &controller.queue;
         match result {
             Ok(Outcome::Done) => queue.forget(&key),

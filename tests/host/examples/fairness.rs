@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -54,7 +54,7 @@ async fn p99(misdeed: Option<&str>) -> Result<Duration> {
     let object = serde_json::from_value(json!({"metadata": {"name": "a"}}))?;
     objects.create(&PostParams::default(), &object).await?;
     let minimal = cluster.module("minimal")?;
-    until_synced(&minimal, 1).await?;
+    minimal.controller.synced(1).await;
     let disturbing =
         misdeed.map(|misdeed| tokio::spawn(disturb(cluster.module("hostile"), misdeed.to_owned())));
     let mut times = Vec::with_capacity(SAMPLES);
@@ -63,7 +63,7 @@ async fn p99(misdeed: Option<&str>) -> Result<Duration> {
         let change = Patch::Merge(json!({"data": {"a": number.to_string()}}));
         let began = Instant::now();
         objects.patch("a", &PatchParams::default(), &change).await?;
-        until_synced(&minimal, before + 1).await?;
+        minimal.controller.synced(before + 1).await;
         times.push(began.elapsed());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -83,15 +83,6 @@ async fn disturb(hostile: Result<ModuleHandle>, misdeed: String) -> Result<()> {
         let key = ObjectKey::new(&format!("ns-{number}"), &misdeed);
         hostile.controller.queue.add(key);
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
-async fn until_synced(module: &ModuleHandle, expected: u64) -> Result<()> {
-    let limit = Instant::now() + Duration::from_secs(60);
-    while module.controller.syncs.total() < expected {
-        ensure!(Instant::now() < limit, "no sync");
-        tokio::task::yield_now().await;
     }
     Ok(())
 }

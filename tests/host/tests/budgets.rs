@@ -7,6 +7,7 @@ use kube::api::{Api, PostParams};
 use serde_json::json;
 use windlass_core::key::ObjectKey;
 use windlass_manager::config::units::Bytes;
+use windlass_manager::config::{ModuleEntry, SourceEntry};
 use windlass_manager::module::ApiRate;
 use windlass_manager::supervisor::{ModuleState, ModuleStatus};
 use windlass_tests::builds::Builds;
@@ -150,6 +151,49 @@ async fn a_newcomer_that_the_caches_have_no_room_for_stops_and_starts_when_they_
         })
         .await?;
     assert_eq!(cluster.restarts("old")?, 0);
+    cluster.stop().await;
+    Ok(())
+}
+
+async fn create_replica_set(cluster: &InProcess) -> Result<()> {
+    let labels = json!({"app": "web"});
+    let container = json!({"name": "web", "image": "pause"});
+    let metadata = json!({"name": "web", "annotations": {"ballast": "12345678".repeat(1 << 10)}});
+    let object = json!({"metadata": metadata, "spec": {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+    }});
+    let replica_sets = cluster.namespace.replica_sets();
+    replica_sets
+        .create(&PostParams::default(), &serde_json::from_value(object)?)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_version_that_the_caches_have_no_room_for_is_refused_and_the_old_one_serves() -> Result<()> {
+    let builds = Builds::of(&[MINIMAL, REPLICA_SET])?;
+    let module = from_file("module", &format!("{MINIMAL}.wasm"));
+    let mut cluster = InProcess::start(builds.path(), 1, vec![module.clone()]).await?;
+    let objects: Api<ConfigMap> = Api::default_namespaced(cluster.namespace.client.clone());
+    create_heavy(&objects, 10).await?;
+    let depth = || async { Ok(cluster.platform.informers.cache_use().bytes) };
+    wait::until("ten objects in the cache", depth, |bytes| *bytes > 80_000).await?;
+    // Room for what nodes report, and not for the replica set that the other guest watches.
+    let used = cluster.platform.informers.cache_use().bytes;
+    create_replica_set(&cluster).await?;
+    cluster.host.limit_caches(Some(used + 4_000));
+    let wider = ModuleEntry {
+        source: SourceEntry::file(&format!("{REPLICA_SET}.wasm")),
+        ..module
+    };
+    cluster.host.apply(vec![wider]);
+    let refused = cluster.wait_refused("module", "all caches together take").await?;
+    assert_eq!(refused.state, ModuleState::Running);
+    let serving = refused
+        .serving
+        .map(|module| module.guest.manifest.name.to_string());
+    assert_eq!(serving.as_deref(), Some("minimal"));
     cluster.stop().await;
     Ok(())
 }
