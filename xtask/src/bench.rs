@@ -10,11 +10,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The examples, in the order in which they run.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     "dispatch",
     "informer",
     "first_pod",
     "modules",
+    "reloads",
     "fairness",
     "record",
     "rollout",

@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::metrics::{BUCKETS, DurationHistogram, QueueMetrics};
-pub use self::state::{MAX_DELAY, Next, QueueFull, QueueState, Wake};
+pub use self::state::{MAX_DELAY, Next, QueueFull, QueueState, Taken, Wake};
 use crate::key::ObjectKey;
 use crate::rate_limiter::RateLimiterConfig;
 
@@ -191,10 +191,10 @@ impl<K: Clone + Eq + Hash> Workqueue<K> {
         }
     }
 
-    /// How long a key in processing was ready before it was taken; zero for any other.
+    /// How a key in processing was taken; nothing of any other.
     #[must_use]
-    pub fn waited(&self, key: &K) -> Duration {
-        self.lock().waited(key)
+    pub fn taken(&self, key: &K) -> Option<Taken> {
+        self.lock().taken(key)
     }
 
     /// Ends the processing of a key. If it was added meanwhile it is ready again at once.

@@ -208,6 +208,7 @@ impl Controller {
             self.syncs.record(SyncEnd {
                 id: 0,
                 key,
+                waited: None,
                 duration: Duration::ZERO,
                 result: SyncResult::Failed,
                 error: Some(&reason),

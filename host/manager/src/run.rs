@@ -170,6 +170,7 @@ struct Ended {
     sync: SyncId,
     /// The instance.
     lane: usize,
+    taken: Instant,
     since: Instant,
     result: Result<Result<Outcome, SyncError>, GuestFailure>,
 }
@@ -425,10 +426,11 @@ impl<'a> Run<'a> {
         let controller = self.job.controller;
         let since = Instant::now();
         if let Some(tracer) = self.job.tracer {
+            let queued = controller.queue.taken(&key);
             let start = SyncStart {
                 id: sync,
                 key: &key,
-                queued: controller.queue.waited(&key),
+                queued: queued.map(|queued| queued.waited).unwrap_or_default(),
                 held: since - taken,
             };
             controller.follow(sync, tracer.sync(start));
@@ -440,6 +442,7 @@ impl<'a> Run<'a> {
             Ended {
                 sync,
                 lane,
+                taken,
                 since,
                 result: syncing.await,
             }
@@ -466,9 +469,11 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         controller.clear_suspicion(&key);
+        let queued = controller.queue.taken(&key).filter(|queued| queued.priority >= 0);
         let end = SyncEnd {
             id: ended.sync,
             key: &key,
+            waited: queued.map(|queued| queued.waited + (ended.since - ended.taken)),
             duration: ended.since.elapsed(),
             result: match &result {
                 Ok(Outcome::Done) => SyncResult::Success,

@@ -18,6 +18,7 @@ fn main() {
         syncs.record(black_box(SyncEnd {
             id: u64::from(round),
             key: &key,
+            waited: Some(Duration::ZERO),
             duration: Duration::from_nanos(u64::from(round)),
             result: SyncResult::Success,
             error: None,

@@ -164,6 +164,7 @@ mod tests {
             recorder.record(SyncEnd {
                 id,
                 key: &ObjectKey::new("default", "web"),
+                waited: Some(Duration::ZERO),
                 duration,
                 result,
                 error: None,

@@ -27,6 +27,10 @@ pub struct SyncEnd<'a> {
     pub id: u64,
     /// Its key.
     pub key: &'a ObjectKey,
+    /// How long its key was due before the guest was called: in the queue, held back for
+    /// the caches, and for room. Unset of a key of an initial list or a resync, which lets
+    /// all live changes pass.
+    pub waited: Option<Duration>,
     /// How long it took.
     pub duration: Duration,
     /// How it ended.
@@ -40,6 +44,7 @@ pub struct SyncEnd<'a> {
 pub struct SyncRecorder {
     results: [AtomicU64; SyncResult::ALL.len()],
     latency: AtomicHistogram,
+    due_to_done: AtomicHistogram,
     recent: Mutex<VecDeque<Remembered>>,
     errors: Mutex<VecDeque<Remembered>>,
 }
@@ -61,6 +66,7 @@ impl Default for SyncRecorder {
         Self {
             results: Default::default(),
             latency: AtomicHistogram::new(&SYNC_BOUNDS),
+            due_to_done: AtomicHistogram::new(&SYNC_BOUNDS),
             recent: ring(),
             errors: ring(),
         }
@@ -74,6 +80,9 @@ impl SyncRecorder {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.latency.observe(sync.duration);
+        if let Some(waited) = sync.waited {
+            self.due_to_done.observe(waited + sync.duration);
+        }
         let remembered = Remembered {
             // Some milliseconds of error are worth the time that the exact clock takes.
             at: clock_gettime(ClockId::RealtimeCoarse),
@@ -110,6 +119,7 @@ impl SyncRecorder {
             p50: latency.quantile(0.5),
             p99: latency.quantile(0.99),
             latency,
+            due_to_done: self.due_to_done.snapshot(),
             recent: newest_first(&self.recent),
             errors: newest_first(&self.errors),
         }
@@ -166,6 +176,7 @@ mod tests {
         recorder.record(SyncEnd {
             id,
             key: &ObjectKey::new("default", "web"),
+            waited: Some(Duration::from_millis(3)),
             duration: Duration::from_micros(120),
             result,
             error,
@@ -185,6 +196,18 @@ mod tests {
         assert_eq!(status.errors.len(), 1);
         assert_eq!(status.errors[0].error.as_deref(), Some("no"));
         assert_eq!((status.total(), status.error_total()), (1000, 1));
+    }
+
+    #[test]
+    fn what_a_key_waited_counts_from_due_to_done_alone() {
+        let recorder = SyncRecorder::default();
+        record(&recorder, 1, SyncResult::Success, None);
+        let status = recorder.snapshot();
+        assert_eq!((status.latency.at_most(2e-4), status.latency.count()), (1, 1));
+        assert_eq!(
+            (status.due_to_done.at_most(2e-3), status.due_to_done.at_most(5e-3)),
+            (0, 1)
+        );
     }
 
     #[test]

@@ -96,12 +96,19 @@ enum Dirty {
     },
 }
 
+/// How a key was taken out of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// How long it had been ready.
+    pub waited: Duration,
+    /// At which priority.
+    pub priority: i32,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Processing {
     since: Instant,
-    /// From ready to taken.
-    waited: Duration,
-    priority: i32,
+    taken: Taken,
 }
 
 #[derive(Debug)]
@@ -220,7 +227,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         let processing = self.keys.get(&key).and_then(|state| state.processing);
         self.add(
             key,
-            processing.map_or(0, |processing| processing.priority),
+            processing.map_or(0, |processing| processing.taken.priority),
             after,
             now,
         )
@@ -259,11 +266,11 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         Next::Wait(self.delayed.first_key_value().map(|((due, _), _)| *due))
     }
 
-    /// How long a key in processing was ready before it was taken; zero for any other.
+    /// How a key in processing was taken; nothing of any other.
     #[must_use]
-    pub fn waited(&self, key: &K) -> Duration {
-        let processing = self.keys.get(key).and_then(|state| state.processing);
-        processing.map_or(Duration::ZERO, |processing| processing.waited)
+    pub fn taken(&self, key: &K) -> Option<Taken> {
+        let processing = self.keys.get(key)?.processing?;
+        Some(processing.taken)
     }
 
     /// Ends the processing of a key; if it was added meanwhile it becomes ready again.
@@ -480,8 +487,7 @@ impl<K: Clone + Eq + Hash> QueueState<K> {
         state.dirty = Dirty::Clean;
         state.processing = Some(Processing {
             since: now,
-            waited,
-            priority,
+            taken: Taken { waited, priority },
         });
         self.processing += 1;
         self.counters.queue_duration.observe(waited);

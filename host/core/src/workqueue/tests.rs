@@ -225,9 +225,10 @@ fn every_bucket_of_the_histogram_holds_what_its_bounds_say() {
 fn how_long_a_key_waited_is_known_while_it_is_processed() {
     let (mut state, now) = state(None);
     add(&mut state, 1, 0, SECOND, now);
-    assert_eq!(state.waited(&1), Duration::ZERO, "it is not taken yet");
+    assert_eq!(state.taken(&1), None, "it is not taken yet");
     assert_eq!(take(&mut state, now + 3 * SECOND), [1]);
-    assert_eq!(state.waited(&1), 2 * SECOND, "from the time it was due");
+    let taken = state.taken(&1).unwrap();
+    assert_eq!(taken.waited, 2 * SECOND, "from the time it was due");
     let _: Wake = state.done(&1, now + 4 * SECOND);
-    assert_eq!(state.waited(&1), Duration::ZERO);
+    assert_eq!(state.taken(&1), None);
 }

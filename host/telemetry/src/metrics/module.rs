@@ -184,6 +184,13 @@ fn syncs(exposition: &mut Exposition, module: &str, syncs: &SyncStatus) {
             "How long syncs took, in buckets that fit guests.",
         )
         .histogram(&[("module", module)], rebucket(&syncs.latency, &SYNC_FIT));
+    exposition
+        .family(
+            "windlass_sync_due_to_done_seconds",
+            Kind::Histogram,
+            "From the moment when a key was due to the end of its sync, initial lists and resyncs aside.",
+        )
+        .histogram(&[("module", module)], rebucket(&syncs.due_to_done, &SYNC_FIT));
 }
 
 /// The same observations under a subset of the bounds.

@@ -325,6 +325,9 @@ pub struct SyncStatus {
     pub results: BTreeMap<SyncResult, u64>,
     /// How long they took.
     pub latency: Histogram,
+    /// From the moment when their keys were due to their ends, but for keys of initial lists
+    /// and resyncs, which let all live changes pass.
+    pub due_to_done: Histogram,
     /// Half took at most this many seconds.
     pub p50: Option<f64>,
     /// All but one in a hundred took at most this many seconds.

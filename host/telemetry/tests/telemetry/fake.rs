@@ -75,6 +75,7 @@ impl FakeHost {
             self.syncs[index].record(SyncEnd {
                 id: look * 10 + round,
                 key: &ObjectKey::new("team-a", &format!("web-{round}")),
+                waited: Some(Duration::ZERO),
                 duration: Duration::from_micros(80 + 900 * round * (1 + index as u64)),
                 result,
                 error: fails.then_some(HOSTILE),
