@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 use windlass_apiserver::{FaultKind, FaultPolicy, FaultRule};
 use windlass_core::key::ObjectKey;
+use windlass_core::permission::PermissionRule;
 use windlass_manager::host::ModuleHandle;
 use windlass_telemetry::otlp::{Exporter, OtlpConfig, Tracer};
 use windlass_telemetry::status::{ApiStatus, SyncResult, SyncStatus};
@@ -346,6 +347,59 @@ async fn a_sync_that_its_guest_does_not_survive_is_an_error_that_says_why() -> R
         panicked.error(),
         Some("trapped: panicked: the key \"panic\" is cursed")
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_of_start_is_a_trace_of_its_own() -> Result<()> {
+    let collector = Collector::start().await?;
+    let exporter = Exporter::start(config(&collector))?;
+    let builds = Builds::of(&[HOSTILE])?;
+    let mut module = from_file("hostile", &format!("{HOSTILE}.wasm"));
+    module.config = json!({"misdeed": "start-wait"});
+    module.permissions = vec![PermissionRule {
+        api_groups: vec!["".into()],
+        resources: vec!["configmaps".into()],
+        verbs: vec!["get".into()],
+        ..PermissionRule::default()
+    }];
+    let followers = traced(exporter.tracer());
+    let cluster = InProcess::start_followed(builds.path(), 1, vec![module], followers).await?;
+    stopped(cluster, exporter).await;
+    let spans = collector.spans()?;
+    assert_eq!(spans.len(), 1, "{spans:#?}");
+    assert_eq!(
+        (spans[0].name.as_str(), spans[0].parent_span_id.as_str()),
+        ("GET /api/v1/namespaces/{namespace}/configmaps/{name}", "")
+    );
+    assert_eq!(spans[0].attribute("error.type").as_deref(), Some("404"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_share_of_the_syncs_is_traced_and_of_the_others_no_call_either() -> Result<()> {
+    let collector = Collector::start().await?;
+    let exporter = Exporter::start(OtlpConfig {
+        sample_ratio: 0.5,
+        ..config(&collector)
+    })?;
+    let builds = Builds::of(&STOCK)?;
+    let followers = traced(exporter.tracer());
+    let cluster = InProcess::start_followed(builds.path(), 3, stock(), followers).await?;
+    cluster
+        .namespace
+        .create_deployment("web", json!({"replicas": 3 * REPLICAS}))
+        .await?;
+    cluster.namespace.wait_complete("web").await?;
+    let modules = stopped(cluster, exporter).await;
+    let spans = collector.spans()?;
+    let (syncs, calls): (Vec<&Span>, Vec<&Span>) = spans.iter().partition(|span| is_sync(span));
+    let all: u64 = modules.iter().map(|module| module.syncs.total()).sum();
+    let traced = syncs.len() as u64;
+    assert!(0 < traced && traced < all, "{traced} of {all}");
+    let traced: BTreeSet<&String> = syncs.iter().map(|span| &span.span_id).collect();
+    assert!(!calls.is_empty());
+    assert!(calls.iter().all(|call| traced.contains(&call.parent_span_id)));
     Ok(())
 }
 
