@@ -20,6 +20,7 @@ pub(crate) fn condition(
     Condition {
         kind: kind.to_owned(),
         status,
+        observed_generation: None,
         last_update_time: now,
         last_transition_time: now,
         reason: reason.to_owned(),

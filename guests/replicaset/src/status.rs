@@ -75,6 +75,7 @@ fn conditions(
         (Some(failure), None) => conditions.push(Condition {
             kind: REPLICA_FAILURE.to_owned(),
             status: ConditionStatus::True,
+            observed_generation: None,
             last_update_time: None,
             last_transition_time: Some(now.truncated()),
             reason: if active < replica_set.spec.replicas {

@@ -175,6 +175,44 @@ impl<T: Object> Client<T> {
     pub(crate) fn new(sync: &SyncContext) -> Self {
         Self::of(sync, T::RESOURCE)
     }
+
+    /// Keeps an object from going until [`remove_finalizer`](Self::remove_finalizer). A
+    /// change in between is a conflict.
+    pub async fn add_finalizer(&self, object: &impl Object, finalizer: &str) -> Result<T, ApiError> {
+        let mut finalizers = object.meta().finalizers.clone();
+        finalizers.push(finalizer.to_owned());
+        self.set_finalizers(object, finalizers).await
+    }
+
+    /// Lets an object go as far as this finalizer is concerned. A change in between is a
+    /// conflict.
+    pub async fn remove_finalizer(&self, object: &impl Object, finalizer: &str) -> Result<T, ApiError> {
+        let mut finalizers = object.meta().finalizers.clone();
+        finalizers.retain(|present| present != finalizer);
+        self.set_finalizers(object, finalizers).await
+    }
+
+    async fn set_finalizers(&self, object: &impl Object, finalizers: Vec<String>) -> Result<T, ApiError> {
+        let patch = MetadataPatch {
+            metadata: Finalizers {
+                resource_version: &object.meta().resource_version,
+                finalizers,
+            },
+        };
+        self.patch(&object.key(), PatchType::MergePatch, &patch).await
+    }
+}
+
+#[derive(Serialize)]
+struct MetadataPatch<'a> {
+    metadata: Finalizers<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Finalizers<'a> {
+    resource_version: &'a str,
+    finalizers: Vec<String>,
 }
 
 /// Deletes as the resource does by default.

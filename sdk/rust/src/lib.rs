@@ -10,7 +10,7 @@
 //! | reading the shared caches | [`Lister`] |
 //! | talking to the API server | [`SyncContext::client`] |
 //! | adopting and releasing dependents | [`Claim`] |
-//! | events, log lines, time | [`recorder`], [`info!`], [`time`] |
+//! | events, log lines, figures, time | [`recorder`], [`info!`], [`metrics`], [`time`] |
 //! | copying and comparing JSON without knowing it | [`json`] |
 //! | native tests against a fake cluster | [`testing`] |
 //!
@@ -33,6 +33,7 @@ pub mod json;
 mod lister;
 pub mod log;
 mod manifest;
+pub mod metrics;
 mod object;
 pub mod recorder;
 #[doc(hidden)]

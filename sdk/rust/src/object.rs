@@ -197,6 +197,12 @@ impl ObjectMeta {
         self.deletion_timestamp.is_some()
     }
 
+    /// Whether this finalizer keeps it from going.
+    #[must_use]
+    pub fn has_finalizer(&self, finalizer: &str) -> bool {
+        self.finalizers.iter().any(|present| present == finalizer)
+    }
+
     /// An annotation's value.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {

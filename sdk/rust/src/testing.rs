@@ -109,6 +109,14 @@ impl Cluster {
             .collect()
     }
 
+    /// Calls the controller's `start`.
+    ///
+    /// # Errors
+    /// Whatever it says.
+    pub fn start<C: Controller>(&self, controller: &C) -> Result<(), String> {
+        block_on(controller.start())
+    }
+
     /// Runs one sync to its end.
     pub fn sync<C: Controller>(&self, controller: &C, key: &str) -> Result<Outcome, Error> {
         block_on(controller.sync_handler(&SyncContext::new(1), parse_key(key)))
@@ -159,6 +167,13 @@ impl Cluster {
     #[must_use]
     pub fn take_queued(&self) -> Vec<Item> {
         std::mem::take(&mut self.state.borrow_mut().queued)
+    }
+
+    /// The value of a metric for these values of its labels, if it was ever given one; of
+    /// a histogram the sum of what was observed.
+    #[must_use]
+    pub fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        self.state.borrow().metric(name, labels)
     }
 
     /// From now on, calls for which this returns an error fail with it. A call reads as

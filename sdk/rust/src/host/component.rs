@@ -8,6 +8,7 @@ pub(crate) use wit::clock::monotonic;
 pub(crate) use wit::discovery::resolve;
 pub(crate) use wit::lister;
 pub(crate) use wit::logging::{enabled as log_enabled, log};
+pub(crate) use wit::metrics;
 pub(crate) use wit::module_config::get as config;
 pub(crate) use wit::random::next as random;
 pub(crate) use wit::workqueue::add as enqueue;

@@ -57,6 +57,29 @@ pub(crate) mod lister {
     }
 }
 
+/// Metrics, of which the fake keeps the sums.
+pub(crate) mod metrics {
+    use super::with_state;
+    use crate::bindings::controller::windlass::controller::metrics::Metric;
+
+    #[expect(clippy::unnecessary_wraps, reason = "the host may refuse a declaration")]
+    pub(crate) fn declare(metric: &Metric) -> Result<u32, String> {
+        Ok(with_state(|state| state.declare(&metric.name)))
+    }
+
+    pub(crate) fn add(metric: u32, labels: &[String], value: f64) {
+        with_state(|state| *state.series(metric, labels) += value);
+    }
+
+    pub(crate) fn set(metric: u32, labels: &[String], value: f64) {
+        with_state(|state| *state.series(metric, labels) = value);
+    }
+
+    pub(crate) fn observe(metric: u32, labels: &[String], value: f64) {
+        add(metric, labels, value);
+    }
+}
+
 /// Answers at the second poll, so that calls made together overlap as they do for real.
 pub(crate) async fn call(call: Call) -> Result<Vec<u8>, ApiError> {
     let mut sent = false;

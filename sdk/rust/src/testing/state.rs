@@ -53,6 +53,9 @@ pub(crate) struct State {
     pub(crate) calls: Vec<(String, Value)>,
     pub(crate) failure: Failure,
     pub(crate) scope: Scope,
+    /// Names of declared metrics.
+    metrics: Vec<String>,
+    series: BTreeMap<(u32, Vec<String>), f64>,
 }
 
 impl fmt::Debug for State {
@@ -77,7 +80,30 @@ impl State {
             calls: Vec::new(),
             failure: Box::new(|_| None),
             scope: Box::new(|_| Some(true)),
+            metrics: Vec::new(),
+            series: BTreeMap::new(),
         }
+    }
+
+    /// Names a metric by its place, however often it is declared.
+    pub(crate) fn declare(&mut self, name: &str) -> u32 {
+        let place = self.metrics.iter().position(|known| known == name);
+        let place = place.unwrap_or_else(|| {
+            self.metrics.push(name.to_owned());
+            self.metrics.len() - 1
+        });
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn series(&mut self, metric: u32, labels: &[String]) -> &mut f64 {
+        self.series.entry((metric, labels.to_vec())).or_default()
+    }
+
+    /// What a series has come to; nothing of one that was never given a value.
+    pub(super) fn metric(&self, name: &str, labels: &[&str]) -> Option<f64> {
+        let place = self.metrics.iter().position(|known| known == name)?;
+        let labels = labels.iter().map(|&label| label.to_owned()).collect();
+        self.series.get(&(u32::try_from(place).ok()?, labels)).copied()
     }
 
     pub(crate) fn next_number(&mut self) -> u64 {
