@@ -25,8 +25,9 @@ pub(crate) fn build(root: &Path) -> Result<()> {
         return Ok(());
     }
     if !has_go() {
-        println!("Go is not installed: kubectl is not built, and the tests that need it are skipped");
-        return Ok(());
+        return crate::missing(
+            "Go is not installed: kubectl is not built, and the tests that need it are skipped",
+        );
     }
     let status = Command::new("go")
         .args(["build", "-trimpath", "-ldflags", LINKER_FLAGS, "-o"])

@@ -46,7 +46,10 @@ pub(crate) fn build(root: &Path, names: &[String]) -> Result<()> {
         match build_one(root, project, &toolchains) {
             Ok(()) => {}
             Err(error @ BuildError::Missing { .. }) => {
-                println!("{} is not built and its tests are skipped: {error}", project.name);
+                crate::missing(&format!(
+                    "{} is not built and its tests are skipped: {error}",
+                    project.name
+                ))?;
             }
             Err(error) => {
                 eprintln!("error: guest `{}`: {error}", project.name);

@@ -26,6 +26,18 @@ usage: cargo xtask <verb>
   bench [name]                      run every benchmark, or one
   fuzz <seconds> [target…]          fuzz every target, or these, each for so long";
 
+/// Set where nothing may be skipped, as in CI: what is missing is an error then.
+const STRICT: &str = "WINDLASS_STRICT";
+
+/// Says that something is missing and what is skipped for it, or fails.
+pub(crate) fn missing(what: &str) -> Result<()> {
+    if std::env::var_os(STRICT).is_some() {
+        anyhow::bail!("{what}; nothing may be skipped while {STRICT} is set");
+    }
+    println!("{what}");
+    Ok(())
+}
+
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -78,10 +78,10 @@ pub(crate) fn install(names: &[String]) -> Result<()> {
         return apt_get(&missing);
     }
     for tool in missing {
-        println!(
+        crate::missing(&format!(
             "{} is not installed, so {} are skipped; on Debian and Ubuntu: sudo apt-get install {}",
             tool.program, tool.tests, tool.name
-        );
+        ))?;
     }
     Ok(())
 }

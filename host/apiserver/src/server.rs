@@ -250,6 +250,16 @@ impl ServerHandle {
         self.chain.faults.set(policy);
     }
 
+    /// How many watches of a resource are open; none of one that is not served.
+    #[must_use]
+    pub fn open_watches(&self, group_version: &str, plural: &str) -> usize {
+        let resource = self.chain.api.registry.find(group_version, plural);
+        resource
+            .as_ref()
+            .and_then(|resource| resource.collection())
+            .map_or(0, |collection| collection.watches())
+    }
+
     /// Stops in order: readiness, listeners, requests, watches.
     ///
     /// Connections that are not done within the drain timeout are left to be cut.

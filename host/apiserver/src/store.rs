@@ -300,6 +300,11 @@ impl Collection {
         condition().then(|| self.newest())
     }
 
+    /// How many watches of it are open.
+    pub(crate) fn watches(&self) -> usize {
+        self.state.read().watchers.len()
+    }
+
     pub(crate) fn unsubscribe(&self, interest: &Interest, queue: &Arc<Queue>) {
         self.state.write().watchers.remove(interest, queue);
     }

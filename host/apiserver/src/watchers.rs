@@ -32,6 +32,12 @@ impl Watchers {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        let indexes = [&self.by_namespace, &self.by_name, &self.by_trigger];
+        let indexed = indexes.into_iter().flat_map(HashMap::values).map(Vec::len);
+        self.all.len() + indexed.sum::<usize>()
+    }
+
     pub(crate) fn add(&mut self, interest: &Interest, queue: Arc<Queue>) {
         match self.index(interest) {
             Some((index, value)) => index.entry(value).or_default().push(queue),

@@ -93,12 +93,39 @@ pub struct ServerHandle {
     drain_timeout: Duration,
 }
 
+/// An address that is taken and not served yet: connections wait.
+#[derive(Debug)]
+pub struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Takes an address.
+///
+/// # Errors
+/// When it cannot be listened on.
+pub async fn listen(address: SocketAddr) -> Result<Listening, StartError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
+        _ => StartError::Listen { address, source },
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Listening { listener, address })
+}
+
 /// Listens and serves.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn start(config: ServerConfig, source: Arc<dyn StatusSource>) -> Result<ServerHandle, StartError> {
-    let (listener, address) = listen(config.address).await?;
+    Ok(serve(listen(config.address).await?, &config, source))
+}
+
+/// Serves on an address that was taken before; the one of `config` plays no part.
+#[must_use]
+pub fn serve(listening: Listening, config: &ServerConfig, source: Arc<dyn StatusSource>) -> ServerHandle {
+    let Listening { listener, address } = listening;
     let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
     let routes = Arc::new(Routes::new(source, address, closing.clone()));
     tasks.spawn(live::sample(
@@ -114,23 +141,13 @@ pub async fn start(config: ServerConfig, source: Arc<dyn StatusSource>) -> Resul
         tasks: tasks.clone(),
     };
     tasks.spawn(connections.accept(listener));
-    Ok(ServerHandle {
+    ServerHandle {
         address,
         routes,
         closing,
         tasks,
         drain_timeout: config.drain_timeout,
-    })
-}
-
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => StartError::AddressInUse { address },
-        _ => StartError::Listen { address, source },
-    };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
+    }
 }
 
 impl ServerHandle {
@@ -200,13 +217,13 @@ impl Connections {
         };
         let (routes, closing) = (Arc::clone(&self.routes), self.closing.clone());
         self.tasks.spawn(async move {
-            serve(stream, routes, closing).await;
+            serve_connection(stream, routes, closing).await;
             drop(permit);
         });
     }
 }
 
-async fn serve(stream: TcpStream, routes: Arc<Routes>, closing: CancellationToken) {
+async fn serve_connection(stream: TcpStream, routes: Arc<Routes>, closing: CancellationToken) {
     // Live samples are small and must not wait for the acknowledgement of earlier ones.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request| {

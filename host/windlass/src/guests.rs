@@ -24,7 +24,7 @@ use windlass_manager::record::Recorder;
 use windlass_manager::sources::Sources;
 use windlass_manager::status::HostView;
 use windlass_registry::cache::Cache;
-use windlass_telemetry::server::{self, ServerConfig, ServerHandle};
+use windlass_telemetry::server::{self, Listening, ServerConfig, ServerHandle, StartError};
 
 use crate::args::HostArgs;
 use crate::configuration::Followed;
@@ -44,7 +44,8 @@ pub(crate) struct Setup {
     workshop: Workshop,
     modules: Vec<Module>,
     settings: Settings,
-    status_address: Option<SocketAddr>,
+    /// Taken before anything runs, so that a port in use costs nobody a lease.
+    status: Option<Listening>,
     identity: String,
     followed: Option<Followed>,
 }
@@ -81,7 +82,7 @@ impl Setup {
             workshop,
             modules,
             settings,
-            status_address: args.status_address(followed.configuration()),
+            status: listen(args.status_address(followed.configuration())).await?,
             identity: identity(),
             followed: Some(followed),
         })
@@ -101,19 +102,19 @@ impl Setup {
             workshop,
             modules,
             settings: Settings::defaults(args, logging),
-            status_address: args.status_address(&HostConfiguration::default()),
+            status: listen(args.status_address(&HostConfiguration::default())).await?,
             identity: identity(),
             followed: None,
         })
     }
 
     /// No modules.
-    pub(crate) fn empty(args: &HostArgs, logging: &Logging) -> anyhow::Result<Self> {
+    pub(crate) async fn empty(args: &HostArgs, logging: &Logging) -> anyhow::Result<Self> {
         Ok(Self {
             workshop: workshop(args.cache_dir.as_deref(), None)?,
             modules: Vec::new(),
             settings: Settings::defaults(args, logging),
-            status_address: args.status_address(&HostConfiguration::default()),
+            status: listen(args.status_address(&HostConfiguration::default())).await?,
             identity: identity(),
             followed: None,
         })
@@ -179,19 +180,19 @@ impl Setup {
         };
         // Those that are disabled or not loaded yet, too.
         hosting.apply();
-        hosting.status = match self.status_address {
-            Some(address) => {
-                let config = ServerConfig {
-                    address,
-                    ..ServerConfig::default()
-                };
-                let server = server::start(config, view).await?;
-                tracing::info!(address = %server.address(), "serving status, health and metrics");
-                Some(server)
-            }
-            None => None,
-        };
+        hosting.status = self.status.map(|listening| {
+            let server = server::serve(listening, &ServerConfig::default(), view);
+            tracing::info!(address = %server.address(), "serving status, health and metrics");
+            server
+        });
         Ok(hosting)
+    }
+}
+
+async fn listen(address: Option<SocketAddr>) -> Result<Option<Listening>, StartError> {
+    match address {
+        Some(address) => Ok(Some(server::listen(address).await?)),
+        None => Ok(None),
     }
 }
 

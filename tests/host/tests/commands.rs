@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use windlass_tests::cluster::Cluster;
+use windlass_tests::in_process::STOCK;
 use windlass_tests::process::{Process, binary, repository};
 use windlass_tests::status;
 
@@ -129,6 +130,36 @@ fn a_guest_may_not_lie_outside_the_configuration_s_folder() -> Result<()> {
 }
 
 #[test]
+fn a_link_out_of_the_configuration_s_folder_is_not_followed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let guest = repository().canonicalize()?.join("target/guests/replicaset.wasm");
+    std::os::unix::fs::symlink(&guest, folder.path().join("mine.wasm"))?;
+    std::os::unix::fs::symlink(guest.parent().unwrap_or(&guest), folder.path().join("guests"))?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, kubeconfig_for("http://127.0.0.1:1", ""))?;
+    for file in ["mine.wasm", "guests/replicaset.wasm"] {
+        let config = folder.path().join("host.yaml");
+        std::fs::write(
+            &config,
+            format!("{HEAD}modules:\n- name: mine\n  source: {{file: {file}}}\n"),
+        )?;
+        let (config, kubeconfig) = (config.to_string_lossy(), kubeconfig.to_string_lossy());
+        let arguments = ["run", "--config", &config, "--kubeconfig", &kubeconfig];
+        let (code, output) = run(&arguments, folder.path())?;
+        assert_eq!(code, Some(1), "{output}");
+        assert!(
+            output.starts_with(&format!("error: module mine: cannot read {file} in")),
+            "{output}"
+        );
+        assert!(
+            output.contains("files are read from this folder and below"),
+            "{output}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
 fn a_collector_that_cannot_be_asked_is_refused_with_the_place_and_what_to_write() -> Result<()> {
     let text = format!("{HEAD}otlp: {{endpoint: \"https://collector:4318\"}}\n");
     assert_eq!(
@@ -234,6 +265,73 @@ fn a_port_in_use_is_named_with_what_to_do() -> Result<()> {
     let expected =
         format!("error: cannot start the API server: cannot listen on {address}: the address is in use");
     assert!(output.starts_with(&expected), "{output}");
+    Ok(())
+}
+
+#[test]
+fn a_status_port_in_use_is_found_before_anything_runs() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    let (config, kubeconfig) = (folder.path().join("host.yaml"), folder.path().join("kubeconfig"));
+    std::fs::write(&config, HEAD)?;
+    // Nobody is there, which would be the next error.
+    std::fs::write(&kubeconfig, kubeconfig_for("http://127.0.0.1:1", ""))?;
+    let (config, kubeconfig) = (config.to_string_lossy(), kubeconfig.to_string_lossy());
+    let arguments = [
+        "run",
+        "--config",
+        &config,
+        "--kubeconfig",
+        &kubeconfig,
+        "--status-address",
+        &address,
+    ];
+    let (code, output) = run(&arguments, folder.path())?;
+    assert_eq!(code, Some(1));
+    let expected = format!("error: cannot serve status and metrics on {address}: the address is in use");
+    assert!(output.starts_with(&expected), "{output}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_api_server_of_an_unknown_authority_or_another_name_is_not_trusted() -> Result<()> {
+    let cluster = Cluster::up(&["--nodes", "1", "--no-modules"]).await?;
+    let folder = tempfile::tempdir()?;
+    let (config, kubeconfig) = (folder.path().join("host.yaml"), folder.path().join("kubeconfig"));
+    std::fs::write(&config, HEAD)?;
+    let text = std::fs::read_to_string(cluster.kubeconfig())?;
+    let line = |key: &str| text.lines().find(|line| line.trim_start().starts_with(key));
+    let authority = line("certificate-authority-data:").unwrap_or_default();
+    assert!(!authority.is_empty(), "{text}");
+    let another_name = format!(
+        "{authority}\n{}tls-server-name: other.example",
+        " ".repeat(authority.len() - authority.trim_start().len(),)
+    );
+    for replacement in ["", &another_name] {
+        std::fs::write(&kubeconfig, text.replace(authority, replacement))?;
+        let (config, kubeconfig) = (config.to_string_lossy(), kubeconfig.to_string_lossy());
+        let (code, output) = run(
+            &["run", "--config", &config, "--kubeconfig", &kubeconfig],
+            folder.path(),
+        )?;
+        assert_eq!(code, Some(1));
+        assert!(
+            output.starts_with("error: no TLS connection to the API server"),
+            "{output}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_demo_shows_each_guest_at_work() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (code, output) = run(&["demo"], folder.path())?;
+    assert_eq!(code, Some(0), "{output}");
+    for guest in STOCK {
+        assert!(output.contains(guest), "{guest} is not in\n{output}");
+    }
     Ok(())
 }
 

@@ -19,7 +19,9 @@ use windlass_manager::record::format::Recording;
 use windlass_manager::record::replay::{Report, replay};
 use windlass_manager::record::report::{Difference, DifferenceKind};
 use windlass_manager::record::{Recorder, RecordingOptions, SUFFIX};
+use windlass_tests::cluster::{Cluster, STOCK_CONFIGURATION};
 use windlass_tests::in_process::{Followers, InProcess, STOCK, from_file, stock};
+use windlass_tests::process::Process;
 use windlass_tests::wait;
 
 fn guests() -> PathBuf {
@@ -220,5 +222,66 @@ async fn a_recording_of_one_key_replays_that_key() -> Result<()> {
     let other = read(dir.path(), "replicaset")?;
     let sync = |(_, entry): &(_, Entry)| matches!(entry, Entry::Sync { .. });
     assert!(!other.entries.iter().any(sync), "no ReplicaSet has that name");
+    Ok(())
+}
+
+/// Runs `windlass` to its end; its exit code and what it printed.
+fn run(folder: &Path, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+    let mut process = Process::start(arguments, &folder.join("command.log"))?;
+    let code = process.wait(wait::LIMIT)?;
+    Ok((code, process.output()))
+}
+
+#[tokio::test]
+async fn the_commands_record_for_a_while_and_replay() -> Result<()> {
+    let cluster = Cluster::up(&["--nodes", "2", "--no-modules"]).await?;
+    let folder = cluster.folder.path();
+    let config = folder.join("host.yaml");
+    std::fs::write(
+        &config,
+        format!("{STOCK_CONFIGURATION}leaderElection: {{enabled: false}}\nstatusAddress: 127.0.0.1:0\n"),
+    )?;
+    let (config, kubeconfig) = (config.to_string_lossy(), cluster.kubeconfig());
+    let (kubeconfig, output) = (kubeconfig.to_string_lossy(), folder.join("recordings"));
+    let namespace = cluster.namespace("default").await?;
+    namespace.create_deployment("web", json!({"replicas": 2})).await?;
+    let recording = output.to_string_lossy();
+    let to = [
+        "--config",
+        &config,
+        "--kubeconfig",
+        &kubeconfig,
+        "--output",
+        &recording,
+    ];
+    let record = ["record", "--for", "4s", "--module", "replicaset"];
+    let (code, text) = run(folder, &[record.as_slice(), &to].concat())?;
+    assert_eq!(code, Some(0), "it ends by itself: {text}");
+    namespace.wait_pods("app=web", 2).await?;
+    let files: Vec<PathBuf> = std::fs::read_dir(&output)?
+        .map(|file| Ok(file?.path()))
+        .collect::<Result<_>>()?;
+    let [file] = &files[..] else {
+        anyhow::bail!("one module was recorded: {files:?}");
+    };
+    let file = file.to_string_lossy();
+
+    let (code, text) = run(folder, &["replay", &file, "--print"])?;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.contains("module replicaset") && text.contains("default/web-"),
+        "{text}"
+    );
+    let (code, text) = run(folder, &["replay", &file, "--module", "replicaset"])?;
+    assert_eq!(code, Some(0), "{text}");
+    // It does nothing where the other creates pods.
+    let minimal = guests().join("windlass-fixture-minimal.wasm");
+    let (code, text) = run(folder, &["replay", &file, "--module", &minimal.to_string_lossy()])?;
+    assert_eq!(code, Some(2), "{text}");
+    let cut = folder.join("cut");
+    std::fs::write(&cut, "no recording")?;
+    let (code, text) = run(folder, &["replay", &cut.to_string_lossy(), "--print"])?;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.starts_with("error: "), "{text}");
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Modules that change while they serve, in a host of the test's own process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use futures::future::try_join_all;
-use kube::api::{ListParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use windlass_manager::config::ModuleEntry;
 use windlass_manager::supervisor::{ModuleState, ModuleStatus};
@@ -15,6 +17,7 @@ use windlass_tests::in_process::{InProcess, STOCK, from_file, stock};
 use windlass_tests::wait;
 
 const COUNTER: &str = "windlass-fixture-counter";
+const MINIMAL: &str = "windlass-fixture-minimal";
 const HOSTILE: &str = "windlass-fixture-hostile";
 
 async fn wait_for(
@@ -94,26 +97,37 @@ async fn a_rollout_of_a_thousand_pods_survives_two_hundred_replacements() -> Res
     let counted = || async { Ok(census.count()) };
     wait::until("every pod", counted, |count| *count == DEPLOYMENTS * REPLICAS).await?;
 
+    let all_replaced = AtomicBool::new(false);
+    // As often as it takes, so that all replacements meet a rollout.
     let rolling = async {
         let deployments = namespace.deployments();
-        try_join_all(names.iter().map(|name| {
-            let container = json!({"name": name, "image": "pause:v2"});
-            let image = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
-            let deployments = deployments.clone();
-            async move {
-                deployments
-                    .patch(name, &PatchParams::default(), &Patch::Strategic(image))
-                    .await
+        let mut rollouts = 0;
+        while !all_replaced.load(Ordering::Relaxed) {
+            rollouts += 1;
+            try_join_all(names.iter().map(|name| {
+                let container = json!({"name": name, "image": format!("pause:v{rollouts}")});
+                let image = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
+                let deployments = deployments.clone();
+                async move {
+                    deployments
+                        .patch(name, &PatchParams::default(), &Patch::Strategic(image))
+                        .await
+                }
+            }))
+            .await?;
+            for name in &names {
+                namespace.wait_complete(name).await?;
             }
-        }))
-        .await?;
-        for name in &names {
-            namespace.wait_complete(name).await?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(rollouts)
     };
-    let replacing = try_join_all(STOCK.map(|name| replace(&cluster, &builds, name, 50)));
-    tokio::try_join!(rolling, replacing)?;
+    let replacing = async {
+        let replaced = try_join_all(STOCK.map(|name| replace(&cluster, &builds, name, 50))).await;
+        all_replaced.store(true, Ordering::Relaxed);
+        replaced
+    };
+    let (rollouts, _) = tokio::try_join!(rolling, replacing)?;
+    println!("{rollouts} rollouts met 200 replacements");
 
     let pods = namespace.pods().list(&ListParams::default()).await?.items;
     let live: Vec<_> = pods
@@ -122,10 +136,13 @@ async fn a_rollout_of_a_thousand_pods_survives_two_hundred_replacements() -> Res
         .collect();
     assert_eq!(live.len(), DEPLOYMENTS * REPLICAS);
     let image = |pod: &k8s_openapi::api::core::v1::Pod| pod.spec.as_ref()?.containers.first()?.image.clone();
-    assert!(live.iter().all(|pod| image(pod).as_deref() == Some("pause:v2")));
+    assert!(
+        live.iter()
+            .all(|pod| image(pod).as_deref() == Some(&*format!("pause:v{rollouts}")))
+    );
     assert_eq!(
         census.count(),
-        2 * DEPLOYMENTS * REPLICAS,
+        (1 + rollouts) * DEPLOYMENTS * REPLICAS,
         "each pod replaced exactly once"
     );
     for name in STOCK {
@@ -147,9 +164,12 @@ async fn twenty_modules_come_change_and_go_at_once_and_share_one_watch() -> Resu
             .count()
     };
     assert_eq!(config_maps(&cluster), 0);
+    // The server itself has one.
+    let others = cluster.server.open_watches("v1", "configmaps");
     cluster.host.apply(counters(0..20));
     cluster.host.wait_until_running().await;
     assert_eq!((cluster.host.modules().len(), config_maps(&cluster)), (20, 1));
+    assert_eq!(cluster.server.open_watches("v1", "configmaps"), others + 1);
 
     let mut changed = counters(10..30);
     for entry in &mut changed {
@@ -175,6 +195,26 @@ async fn twenty_modules_come_change_and_go_at_once_and_share_one_watch() -> Resu
     cluster.host.apply(Vec::new());
     let gone = || async { Ok(config_maps(&cluster)) };
     wait::until("the last user to be gone", gone, |count| *count == 0).await?;
+    cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_idle_modules_share_one_watch_at_the_server() -> Result<()> {
+    let builds = Builds::of(&[MINIMAL])?;
+    let modules = (0..200).map(|number| from_file(&format!("idle-{number}"), &format!("{MINIMAL}.wasm")));
+    let mut cluster = InProcess::start(builds.path(), 1, Vec::new()).await?;
+    let others = cluster.server.open_watches("v1", "configmaps");
+    cluster.host.apply(modules.collect());
+    cluster.host.wait_until_running().await;
+    assert_eq!(cluster.server.open_watches("v1", "configmaps"), others + 1);
+    let namespace = &cluster.namespace;
+    let config_maps: Api<ConfigMap> = Api::namespaced(namespace.client.clone(), "default");
+    let object = serde_json::from_value(json!({"metadata": {"name": "a"}}))?;
+    config_maps.create(&PostParams::default(), &object).await?;
+    for module in cluster.host.modules() {
+        tokio::time::timeout(wait::LIMIT, module.controller.synced(1)).await?;
+    }
     cluster.stop().await;
     Ok(())
 }

@@ -181,3 +181,25 @@ async fn the_budget_of_all_modules_bounds_their_calls_and_follows_the_configurat
     .await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn the_first_signal_drains_and_the_second_aborts() -> Result<()> {
+    let modules = format!(
+        "shutdownGrace: 10m\nstatusAddress: 127.0.0.1:0\nmodules:\n- name: ledger\n  source: {{file: {GUEST}}}\n  \
+         grantDeclared: true\n"
+    );
+    let mut host = Host::start(&modules, &[]).await?;
+    let objects: Api<ConfigMap> = Api::namespaced(host.cluster.client().await?, "default");
+    let ledger = Ledger::start(objects, 10).await?;
+    ledger.wait_for_syncs_of_all().await?;
+    // The calls that are under way are not answered, so nothing drains.
+    host.cluster.process.signal("STOP")?;
+    host.process.signal("TERM")?;
+    host.wait_for("stopping grace=600s").await?;
+    assert!(!host.process.has_ended(), "it waits for what is under way");
+    host.process.signal("INT")?;
+    assert_eq!(host.process.wait(Duration::from_secs(10))?, Some(130));
+    let output = host.process.output();
+    assert!(output.contains("second signal, aborting"), "{output}");
+    host.cluster.process.signal("CONT")
+}

@@ -42,7 +42,7 @@ pub(crate) async fn up(args: UpArgs, logging: &Logging) -> anyhow::Result<ExitCo
 
 async fn setup(args: &UpArgs, logging: &Logging) -> anyhow::Result<Setup> {
     match &args.config {
-        _ if args.no_modules => Setup::empty(&args.host, logging),
+        _ if args.no_modules => Setup::empty(&args.host, logging).await,
         Some(file) => Setup::configured(&args.host, logging, file).await,
         None => Setup::all_stock(&args.host, logging).await,
     }
