@@ -140,7 +140,7 @@ async fn prepare(cluster: &InProcess) -> Result<()> {
 }
 
 /// What is tried, how it is answered, and which refusal the log has, once.
-const ATTEMPTS: [(&str, &str, &str); 25] = [
+const ATTEMPTS: [(&str, &str, &str); 28] = [
     (
         "secret",
         "ApiErrorKind::NotPermitted: module prober is not permitted to get secrets in API group \"\" in namespace \"probed\"; grant {apiGroups: [\"\"], resources: [\"secrets\"], verbs: [\"get\"], namespaces: [\"probed\"]}",
@@ -253,6 +253,21 @@ const ATTEMPTS: [(&str, &str, &str); 25] = [
         "…\" is not a resource",
     ),
     (
+        "subresource-query",
+        "ApiErrorKind::BadRequest: \"status?fieldManager=kubectl\" is not a subresource",
+        "status?fieldManager=kubectl",
+    ),
+    (
+        "subresource-up",
+        "ApiErrorKind::BadRequest: \"../../secrets/hidden\" is not a subresource",
+        "\"../../secrets/hidden\" is not",
+    ),
+    (
+        "subresource-huge",
+        "ApiErrorKind::BadRequest: \"xxxxx",
+        "…\" is not a subresource",
+    ),
+    (
         "again-and-again",
         "ApiErrorKind::NotPermitted: module prober is not permitted to get pods in API group \"\" in namespace \"other\"",
         "to get pods",
@@ -288,6 +303,30 @@ async fn whatever_a_guest_tries_beyond_its_grants_is_refused_with_the_reason_and
     assert!(!synced_elsewhere, "a key of another namespace was synced");
     events_come_from_the_module(&cluster).await?;
     secrets_stay_secret(&cluster, &log).await?;
+    what_is_taken_away_is_refused_from_then_on(cluster, &log).await
+}
+
+/// The guest goes on; its next call is refused.
+async fn what_is_taken_away_is_refused_from_then_on(mut cluster: InProcess, log: &Log) -> Result<()> {
+    let answer = async |attempt: &'static str| {
+        let reported = || async { log.report(attempt).context("not reported yet") };
+        wait::until(attempt, reported, |_| true).await
+    };
+    create_config_map(&cluster, OWN, "own").await?;
+    assert_eq!(answer("own").await?, "it was allowed");
+    let mut entry = prober();
+    entry.permissions[0].verbs.retain(|verb| *verb != "create");
+    cluster.host.apply(vec![entry]);
+    // A new instance would be refused for want of it; the one that serves has less.
+    cluster.wait_refused("prober", "create").await?;
+    create_config_map(&cluster, OWN, "own-again").await?;
+    let refused = answer("own-again").await?;
+    assert!(
+        refused
+            .starts_with("ApiErrorKind::NotPermitted: module prober is not permitted to create configmaps"),
+        "{refused}"
+    );
+    assert_eq!(cluster.restarts("prober")?, 0, "the guest goes on");
     cluster.stop().await;
     Ok(())
 }

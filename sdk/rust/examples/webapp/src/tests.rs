@@ -145,10 +145,7 @@ fn what_belongs_to_somebody_else_is_not_touched() {
     );
     assert_eq!(
         cluster.take_calls(),
-        [
-            "create configmaps default/",
-            "update webapps/status default/shop"
-        ]
+        ["create configmaps default/", "update webapps/status default/shop"]
     );
     assert_eq!(
         (&condition(&cluster)["status"], &condition(&cluster)["reason"]),
