@@ -192,11 +192,22 @@ async fn the_first_signal_drains_and_the_second_aborts() -> Result<()> {
     let objects: Api<ConfigMap> = Api::namespaced(host.cluster.client().await?, "default");
     let ledger = Ledger::start(objects, 10).await?;
     ledger.wait_for_syncs_of_all().await?;
+    let address = status::address_of(&host.process).await?;
+    assert!(status::get(address, "/readyz").await.is_ok(), "it serves");
     // The calls that are under way are not answered, so nothing drains.
     host.cluster.process.signal("STOP")?;
     host.process.signal("TERM")?;
     host.wait_for("stopping grace=600s").await?;
     assert!(!host.process.has_ended(), "it waits for what is under way");
+    let unready = status::get(address, "/readyz")
+        .await
+        .err()
+        .map(|error| error.to_string());
+    assert!(
+        unready.as_ref().is_some_and(|answer| answer.contains("500")),
+        "{unready:?}"
+    );
+    assert!(status::get(address, "/livez").await.is_ok(), "it lives");
     host.process.signal("INT")?;
     assert_eq!(host.process.wait(Duration::from_secs(10))?, Some(130));
     let output = host.process.output();
