@@ -42,9 +42,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* With its value in its name, because the value of a class cannot be changed. */}}
 {{- define "windlass.priorityClassName" -}}
 {{- if .Values.priorityClass.create }}
-{{- printf "%s-%s" .Release.Namespace (include "windlass.fullname" .) }}
+{{- printf "%s-%s-%d" .Release.Namespace (include "windlass.fullname" .) (int .Values.priorityClass.value) }}
 {{- else }}
 {{- .Values.priorityClass.name }}
 {{- end }}
