@@ -286,6 +286,9 @@ async fn the_api_server_takes_what_the_chart_and_the_overlays_render() -> Result
     let Some((cluster, kubectl, helm)) = cluster().await? else {
         return Ok(());
     };
+    for namespace in ["shop", "bank"] {
+        kubectl.run(&format!("create namespace {namespace}")).await?;
+    }
     let granted = helm.values("granted", GRANTED)?;
     let sets = [
         example("stock.yaml"),
@@ -300,9 +303,6 @@ async fn the_api_server_takes_what_the_chart_and_the_overlays_render() -> Result
             "create --dry-run=server --output=name --filename={}",
             file.display()
         );
-        // Roles of other namespaces need those.
-        kubectl.run("create namespace shop").await.ok();
-        kubectl.run("create namespace bank").await.ok();
         let taken = kubectl.stdout(&line).await?;
         assert_eq!(taken.lines().count(), objects(&rendered)?.len(), "{taken}");
     }
