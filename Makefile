@@ -30,10 +30,12 @@ up: build ## Bring an embedded cluster with three nodes
 .PHONY: test
 test: guests ## Run every test, native and guest
 	@$(XTASK) kubectl
+	@$(XTASK) helm
 	@$(XTASK) tools
 	@$(XTASK) languages
 	@$(XTASK) bindings --check
 	@$(CARGO) build --quiet --workspace --bins --tests
+	@$(XTASK) deploy target/debug/windlass --check
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 

@@ -3,9 +3,10 @@
 mod bench;
 mod bindings;
 mod boundaries;
+mod clients;
+mod deploy;
 mod fuzz;
 mod guests;
-mod kubectl;
 mod languages;
 mod tools;
 
@@ -21,7 +22,9 @@ usage: cargo xtask <verb>
   languages [name…]                 build guests in other languages, where their toolchains are or can be installed
   bindings [--check]                generate the bindings that SDKs keep in their sources, or compare them
   boundaries                        the crate map, and no source file outside the module tree
+  deploy <windlass> [--check]       write what the files under deploy repeat, with this binary, or compare it
   kubectl                           build the kubectl that the tests drive, if Go is there
+  helm                              the same with Helm
   tools [name…]                     install programs that tests drive, where that is possible
   bench [name]                      run every benchmark, or one
   fuzz <seconds> [target…]          fuzz every target, or these, each for so long";
@@ -54,7 +57,9 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, names)) if verb == "languages" => languages::build(&root()?, names),
         Some((verb, flags)) if verb == "bindings" => bindings::run(&root()?, flags),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
-        Some((verb, [])) if verb == "kubectl" => kubectl::build(&root()?),
+        Some((verb, [windlass, flags @ ..])) if verb == "deploy" => deploy::run(&root()?, windlass, flags),
+        Some((verb, [])) if verb == "kubectl" => clients::build(&root()?, &clients::KUBECTL),
+        Some((verb, [])) if verb == "helm" => clients::build(&root()?, &clients::HELM),
         Some((verb, names)) if verb == "tools" => tools::install(names),
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),
