@@ -31,6 +31,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring an embedded cluster: API server, simulated nodes, stock guests.
     Up(UpArgs),
+    /// Run a project on an embedded cluster, built and reloaded on every save.
+    ///
+    /// Beside the stock guests, and granted what it declares. Objects in `crds` are applied
+    /// before it starts, those in `examples` after that, and both again when they are saved.
+    Dev(DevArgs),
     /// Run modules against any Kubernetes API server.
     Run(RunArgs),
     /// Run modules and record everything that their guests are told and answered.
@@ -312,6 +317,26 @@ pub(crate) struct BuildArgs {
     /// `~/.cache/windlass`.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) toolchains: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// The project's folder.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Module configuration (JSON).
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) module_config: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// Where to write the kubeconfig.
+    #[arg(long, value_name = "FILE", default_value = "windlass.kubeconfig")]
+    pub(crate) kubeconfig: PathBuf,
+    /// Where toolchains are installed; default as for `windlass build`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) toolchains: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
 }
 
 #[derive(Debug, Args)]

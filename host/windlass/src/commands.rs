@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod demo;
+mod dev;
 mod dry_run;
 mod inspect;
 mod pull;
@@ -28,7 +29,7 @@ impl Command {
     /// tools only what is wrong.
     pub(crate) fn default_level(&self) -> &'static str {
         match self {
-            Self::Up(_) | Self::Run(_) | Self::Record(_) => "info",
+            Self::Up(_) | Self::Dev(_) | Self::Run(_) | Self::Record(_) => "info",
             Self::Demo(_) => "error",
             Self::Status(_)
             | Self::Top(_)
@@ -48,6 +49,7 @@ impl Command {
 pub(crate) fn dispatch(command: Command, logging: &Logging) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => runtime()?.block_on(up::up(args, logging)),
+        Command::Dev(args) => runtime()?.block_on(dev::dev(args, logging)),
         Command::Run(args) => runtime()?.block_on(run::run(args, logging)),
         Command::Record(args) => runtime()?.block_on(record::record(args, logging)),
         Command::Replay(args) => runtime()?.block_on(replay::replay(args)),

@@ -42,14 +42,14 @@ pub(crate) async fn build(args: BuildArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn toolchains(folder: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+pub(super) fn toolchains(folder: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let default = || guests::cache_folder(None).map(|cache| cache.join("toolchains"));
     folder
         .or_else(default)
         .context("there is no home folder to install toolchains in; name one with --toolchains")
 }
 
-fn summary(artifact: &Artifact, language: &str) -> Result<String, std::fmt::Error> {
+pub(super) fn summary(artifact: &Artifact, language: &str) -> Result<String, std::fmt::Error> {
     let Artifact { path, built, took } = artifact;
     let (own, foreign): (Vec<&String>, Vec<&String>) = built
         .imports
