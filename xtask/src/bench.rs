@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The examples, in the order in which they run.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "dispatch",
     "informer",
     "first_pod",
@@ -18,6 +18,7 @@ const EXAMPLES: [&str; 9] = [
     "reloads",
     "fairness",
     "record",
+    "languages",
     "rollout",
     "scheduler",
 ];
