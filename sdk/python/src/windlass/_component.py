@@ -159,7 +159,7 @@ def export(kind: type[Controller], module: dict[str, Any]) -> None:
             controllers.append(kind())
         return controllers[0]
 
-    class Handler:
+    class Handler(exports.Handler):  # type: ignore[misc]
         def describe(self) -> Any:
             return _logged("describe", lambda: _wit_manifest(controller().describe()))
 
@@ -182,20 +182,22 @@ def export(kind: type[Controller], module: dict[str, Any]) -> None:
                 return types.Outcome_Done()
             return types.Outcome_RequeueAfter(_milliseconds(result.requeue_after))
 
-    class Observer:
-        def observe(self, batches: Sequence[Any]) -> None:
-            _logged("observe", lambda: controller().observe([_batch(batch) for batch in batches]))
-
-    class Mapper:
-        def keys_for(self, watch: int, key: Any, body: bytes, old: bytes | None) -> list[Any]:
-            event = MappedEvent(watch, ObjectKey(key.namespace, key.name), body, old)
-            keys = _logged("keys_for", lambda: list(controller().keys_for(event)))
-            return [_wit_key(key) for key in keys]
-
     module["Handler"] = Handler
     if hasattr(exports, "Observer"):
+
+        class Observer(exports.Observer):  # type: ignore[misc]
+            def observe(self, batches: Sequence[Any]) -> None:
+                _logged("observe", lambda: controller().observe([_batch(batch) for batch in batches]))
+
         module["Observer"] = Observer
     if hasattr(exports, "Mapper"):
+
+        class Mapper(exports.Mapper):  # type: ignore[misc]
+            def keys_for(self, watch: int, key: Any, body: bytes, old: bytes | None) -> list[Any]:
+                event = MappedEvent(watch, ObjectKey(key.namespace, key.name), body, old)
+                keys = _logged("keys_for", lambda: list(controller().keys_for(event)))
+                return [_wit_key(key) for key in keys]
+
         module["Mapper"] = Mapper
 
 

@@ -31,6 +31,9 @@ T = TypeVar("T")
 _Decoder = Callable[[Any, str], Any]
 _REST = "_windlass_rest"
 _JSON_NAME = "windlass.json_name"
+_OMIT_ZERO = "windlass.omit_zero"
+OMIT_ZERO = {_OMIT_ZERO: True}
+"""Metadata of a field whose zero stands for not being there."""
 
 
 def json_name(name: str) -> dict[str, str]:
@@ -83,9 +86,9 @@ def parse_time(text: str) -> datetime:
 
 def _encode_dataclass(value: Any) -> JsonObject:
     encoded = dict(value.__dict__.get(_REST, ()))
-    for name, field, default in _fields(cast(Any, type(value))):
+    for name, field, left_out in _fields(cast(Any, type(value))):
         item = getattr(value, field)
-        if item is None or (not item and item == default and isinstance(item, (str, list, dict, tuple))):
+        if item is None or (not item and item == left_out):
             encoded.pop(name, None)
         else:
             encoded[name] = encode(item)
@@ -94,13 +97,14 @@ def _encode_dataclass(value: Any) -> JsonObject:
 
 @cache
 def _fields(kind: Any) -> tuple[tuple[str, str, Any], ...]:
-    """Name in JSON, name in Python and default of each field."""
+    """Name in JSON, name in Python and the empty default, which is left out, of each field."""
     fields = []
     for field in dataclasses.fields(kind):
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        fields.append((_name(field), field.name, default))
+        left_out = isinstance(default, (str, list, dict, tuple)) or _OMIT_ZERO in field.metadata
+        fields.append((_name(field), field.name, default if left_out else None))
     return tuple(fields)
 
 

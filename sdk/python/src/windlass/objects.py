@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
-from .codec import JsonObject, decode, encode
+from .codec import OMIT_ZERO, JsonObject, decode, encode
 
 
 class ObjectKey(NamedTuple):
@@ -80,7 +80,7 @@ class ObjectMeta:
     generate_name: str = ""
     uid: str = ""
     resource_version: str = ""
-    generation: int = 0
+    generation: int = field(default=0, metadata=OMIT_ZERO)
     """Changes with every change of what is wanted."""
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None

@@ -101,7 +101,8 @@ def laid_over(found: Any, wanted: Any) -> Any:
     if isinstance(wanted, Exactly):
         return dict(wanted) if wanted or found else found
     if isinstance(wanted, dict) and isinstance(found, dict):
-        return found | {name: laid_over(found.get(name), value) for name, value in wanted.items()}
+        laid = {name: laid_over(found.get(name), value) for name, value in wanted.items()}
+        return found | {name: value for name, value in laid.items() if value is not None}
     if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
         return [laid_over(*pair) for pair in zip(found, wanted, strict=True)]
     return wanted

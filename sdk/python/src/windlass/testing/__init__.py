@@ -107,8 +107,13 @@ class Cluster(Generic[ControllerT]):
 
     def sync(self, key: Key) -> Result:
         """Runs one sync to its end. Raises `Retry` or `Terminal` as the host would be told."""
-        self._queue.pop(_key(key), None)
-        return asyncio.run(run_sync(self.controller, 1, _key(key)))
+        key = _key(key)
+        self._queue.pop(key, None)
+        self._later.pop(key, None)
+        result = asyncio.run(run_sync(self.controller, 1, key))
+        if result.requeue_after is not None:
+            self._later[key] = self.now + result.requeue_after
+        return result
 
     def run(self, limit: int = 1000) -> int:
         """Syncs the keys of all events since the last time, as the watches' rules say, and of
@@ -119,9 +124,7 @@ class Cluster(Generic[ControllerT]):
         while key := self._next():
             syncs += 1
             assert syncs <= limit, f"{key} and others are synced for ever"
-            after = self.sync(key).requeue_after
-            if after is not None:
-                self._later[key] = self.now + after
+            self.sync(key)
         return syncs
 
     @property

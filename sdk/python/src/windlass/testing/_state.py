@@ -65,12 +65,13 @@ class State:
         number, metadata = self.number(), stored.setdefault("metadata", {})
         if not metadata.get("name"):
             metadata["name"] = f"{metadata.get('generateName', '')}{number}"
-        metadata.setdefault("uid", f"uid-{number}")
-        metadata.setdefault("creationTimestamp", format_time(self.time))
-        metadata.setdefault("generation", 1)
-        metadata["resourceVersion"] = str(number)
         collection, key = collection_of(stored), key_of(stored)
         old = self.collection(collection).get(key)
+        known = old["metadata"] if old else {}
+        metadata.setdefault("uid", known.get("uid", f"uid-{number}"))
+        metadata.setdefault("creationTimestamp", known.get("creationTimestamp", format_time(self.time)))
+        metadata.setdefault("generation", known.get("generation", 1))
+        metadata["resourceVersion"] = str(number)
         self.collection(collection)[key] = stored
         self.changed(collection, old, stored)
         return stored
