@@ -122,6 +122,8 @@ class WebAppController(windlass.Controller):
             Permission(["apps"], ["deployments"], ["create", "update"]),
             Permission([""], ["services"], ["create", "update", "delete"]),
         ],
+        api_qps=100,
+        api_burst=200,
     )
 
     async def sync_handler(self, key: ObjectKey) -> None:
