@@ -35,8 +35,8 @@ struct Metadata {
 impl Metadata {
     /// The folder that a dependency comes from, if it is not an index.
     fn folder(&self, dependency: &str) -> Option<&str> {
-        let is_of_name = |byte: char| byte.is_ascii_alphanumeric() || "._-".contains(byte);
-        let end = dependency.find(|byte| !is_of_name(byte)).unwrap_or(dependency.len());
+        let ends_name = |character: char| !character.is_ascii_alphanumeric() && !"._-".contains(character);
+        let end = dependency.find(ends_name).unwrap_or(dependency.len());
         self.sources.get(&dependency[..end])?.get("path")?.as_str()
     }
 }
@@ -123,15 +123,19 @@ fn dependencies(project: &Project, tools: &ComponentizePy) -> Result<Option<Path
     if metadata.dependencies.is_empty() {
         return Ok(None);
     }
-    let (mut requirements, mut wanted) = (Vec::new(), String::new());
+    let (mut requirements, mut wanted) = (Vec::new(), Vec::new());
     for dependency in &metadata.dependencies {
-        let folder = metadata.folder(dependency).map(|path| project.folder.join(path));
-        let changed = folder.as_deref().and_then(newest).unwrap_or(UNIX_EPOCH);
-        let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let requirement = folder.map_or_else(|| dependency.clone(), |folder| folder.display().to_string());
-        wanted += &format!("{requirement} {}\n", changed.as_nanos());
-        requirements.push(requirement);
+        let Some(path) = metadata.folder(dependency) else {
+            requirements.push(dependency.clone());
+            continue;
+        };
+        let folder = project.folder.join(path);
+        let changed = newest(&folder).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        wanted.push(format!("{path} of {:?}", changed.unwrap_or_default()));
+        requirements.push(folder.display().to_string());
     }
+    wanted.extend_from_slice(&requirements);
+    let wanted = wanted.join("\n");
     let folder = project.target().join("python");
     let installed = folder.join(".installed");
     if std::fs::read_to_string(&installed).is_ok_and(|present| present == wanted) {
@@ -191,7 +195,10 @@ mod tests {
         let metadata = metadata();
         assert_eq!(metadata.folder("sdk"), Some("../sdk"));
         assert_eq!(metadata.folder("sdk>=1,<2"), Some("../sdk"));
-        assert_eq!(metadata.folder("sdk [extra] ; python_version > '3'"), Some("../sdk"));
+        assert_eq!(
+            metadata.folder("sdk [extra] ; python_version > '3'"),
+            Some("../sdk")
+        );
         assert_eq!(metadata.folder("sdk-tools"), None);
         assert_eq!(metadata.folder("other"), None);
     }
@@ -204,7 +211,12 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, "").unwrap();
             let time = UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-            std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
             time
         };
         let source = write("src/package/code.py", 20);

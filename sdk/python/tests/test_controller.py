@@ -13,6 +13,7 @@ from typing import Any
 import windlass
 from windlass import (
     AlreadyExists,
+    BadRequest,
     Batch,
     Claim,
     Client,
@@ -163,6 +164,11 @@ class OutcomeTest(Case):
         self.assertEqual(str(error), "ZeroDivisionError: division by zero")
         self.assertIn("Traceback", logs.output[0])
 
+    def test_leaving_is_tried_again_too(self) -> None:
+        for error in (SystemExit(3), asyncio.CancelledError()):
+            with self.assertLogs("windlass", "ERROR"):
+                self.assertIs(type(self.ends(error)), Retry)
+
     def test_an_object_that_does_not_fit_is_terminal(self) -> None:
         self.cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "default", "name": "a"}})
         with self.assertRaisesRegex(DecodeError, "spec: missing") as raised:
@@ -244,8 +250,10 @@ class WriteTest(Case):
         async def calls() -> None:
             created = await jobs.create({"metadata": {"namespace": "default", "name": "j"}, "spec": {}})
             key = created.key
-            with self.assertRaises(AlreadyExists):
+            with self.assertRaises(BadRequest):
                 await jobs.create(created)
+            with self.assertRaises(AlreadyExists):
+                await jobs.create({"metadata": {"namespace": "default", "name": "j"}})
             created["spec"] = {"parallelism": 1}
             updated = await jobs.update(created)
             self.assertEqual(updated.metadata.generation, 2)

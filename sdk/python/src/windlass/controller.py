@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterable, Sequence
@@ -146,7 +147,7 @@ async def run_sync(controller: Controller, sync: int, key: ObjectKey) -> Result:
         if rest is not None:
             _log.exception("sync_handler raised an exception")
         raise _joined(group) from group
-    except Exception as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
         _log.exception("sync_handler raised an exception")
         raise Retry(_one_line(error)) from error
 
@@ -167,6 +168,6 @@ def _leaves(group: ExceptionGroup[Exception]) -> Iterable[Exception]:
             yield error
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -21,7 +21,7 @@ from .._host import (
     QueueItem,
 )
 from ..codec import JsonObject, format_time
-from ..errors import AlreadyExists, ApiError, Conflict, NotFound, Terminal
+from ..errors import AlreadyExists, ApiError, BadRequest, Conflict, NotFound, Terminal
 from ..manifest import Fields, Manifest, Metadata, Watch
 from ..objects import KINDS, ObjectKey, Resource
 from ..selector import LabelSelector, Requirement, selector_text
@@ -186,7 +186,8 @@ class State:
         body = copy.deepcopy(body)
         if call.key.namespace:
             body["metadata"]["namespace"] = call.key.namespace
-        body["metadata"].pop("resourceVersion", None)
+        if body["metadata"].get("resourceVersion"):
+            raise BadRequest("resourceVersion should not be set on objects to be created", code=400)
         name = body["metadata"].get("name", "")
         if name and ObjectKey(call.key.namespace, name) in self.collection(_collection(call.resource)):
             message = f'{call.resource.plural} "{name}" already exists'
