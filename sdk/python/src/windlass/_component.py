@@ -108,11 +108,7 @@ class ComponentHost:
         return enabled
 
     def declare_metric(self, metric: MetricDeclaration) -> int:
-        kind = {
-            "counter": metrics.MetricKind_Counter,
-            "gauge": metrics.MetricKind_Gauge,
-            "histogram": lambda: metrics.MetricKind_Histogram(list(metric.buckets)),
-        }[metric.kind]()
+        kind = _metric_kind(metric)
         try:
             number: int = metrics.declare(metrics.Metric(metric.name, metric.help, kind, list(metric.labels)))
             return number
@@ -281,6 +277,16 @@ def _api_error(error: Any) -> ApiError:
     )
 
 
+def _metric_kind(metric: MetricDeclaration) -> Any:
+    match metric.kind:
+        case "counter":
+            return metrics.MetricKind_Counter()
+        case "gauge":
+            return metrics.MetricKind_Gauge()
+        case "histogram":
+            return metrics.MetricKind_Histogram(list(metric.buckets))
+
+
 def _batch(batch: Any) -> Batch:
     found = batch.resource
     return Batch(
@@ -329,14 +335,9 @@ def _wit_watch(watch: Watch[Any] | DiscoveredWatch) -> Any:
     for kind in (On.ADDED, On.UPDATED, On.DELETED):
         if kind in watch.on:
             on |= events[str(kind.name)]
-    if isinstance(watch, Watch):
-        found = watch.type.resource
-        target = wit_manifest.WatchTarget_One(types.ApiResource(found.group, found.version, found.plural))
-    else:
-        target = wit_manifest.WatchTarget_Discovered(list(watch.exclude))
     indexes = watch.indexes if isinstance(watch, Watch) else ()
     return wit_manifest.Watch(
-        target=target,
+        target=_wit_target(watch),
         label_selector=selector_text(watch.label_selector),
         view=_wit_view(watch),
         enqueue=_wit_rule(watch),
@@ -345,6 +346,13 @@ def _wit_watch(watch: Watch[Any] | DiscoveredWatch) -> Any:
         old_bodies=watch.old_bodies,
         indexes=[wit_manifest.Index(index.name, index.path) for index in indexes],
     )
+
+
+def _wit_target(watch: Watch[Any] | DiscoveredWatch) -> Any:
+    if isinstance(watch, DiscoveredWatch):
+        return wit_manifest.WatchTarget_Discovered(list(watch.exclude))
+    found = watch.type.resource
+    return wit_manifest.WatchTarget_One(types.ApiResource(found.group, found.version, found.plural))
 
 
 def _wit_view(watch: Watch[Any] | DiscoveredWatch) -> Any:
