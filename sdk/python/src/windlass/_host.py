@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from .objects import ObjectKey, Resource
 
@@ -177,26 +177,24 @@ class Host(Protocol):
     def config(self) -> bytes: ...
 
 
-_current: list[Any] = []
+_hosts: list[Host] = []
 
 
 def install(host: Host) -> None:
     """Makes this the host of whatever runs from now on."""
-    _current[:] = [host]
+    _hosts.append(host)
 
 
 def uninstall(host: Host) -> None:
-    """Takes it away again, if it still is the host."""
-    if _current == [host]:
-        _current.clear()
+    """Takes it away again; the one before it is the host once more."""
+    _hosts[:] = [known for known in _hosts if known is not host]
 
 
 def host() -> Host:
     """The host. Raises `RuntimeError` where there is none."""
-    if not _current:
+    if not _hosts:
         raise RuntimeError(
             "there is no host to ask: not while a component is built, and in tests only "
             "while a windlass.testing.Cluster is there"
         )
-    current: Host = _current[0]
-    return current
+    return _hosts[-1]

@@ -10,8 +10,10 @@ A `Cluster` answers everything that a controller may ask of the host, at once an
 store: caches are never behind and show no more than a watch's view, names and UIDs are
 counted, time stands still until `advance`d. It knows what controllers rely on (resource
 versions, conflicts, preconditions, generations, status as a part of its own, finalizers) and
-validates nothing: no schemas, no defaults, no garbage collection. The plural of a kind is as
-its type declares it, or its name in lower case with an `s`.
+validates nothing: no schemas, no defaults, no garbage collection, and nothing of a
+`DiscoveredWatch`. The plural of a kind is as its type declares it, or its name in lower case
+with an `s`. Its methods run syncs to their end, so they are not for use inside a running event
+loop.
 """
 
 from __future__ import annotations
