@@ -1,26 +1,44 @@
 //! Python: componentize-py, which brings CPython and its standard library along.
+//!
+//! What a project depends on is installed with pip. A dependency that `tool.uv.sources` of
+//! its `pyproject.toml` gives a `path` comes from that folder, and again when it changes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
 use crate::contract;
 use crate::error::BuildError;
 use crate::process;
-use crate::project::Project;
+use crate::project::{PROJECT_FILE, Project};
 use crate::toolchain::ComponentizePy;
 
 /// Where the module is looked for when no project file names it.
 const ENTRIES: [&str; 4] = ["src/app.py", "app.py", "src/main.py", "main.py"];
 const READ_PYPROJECT: &str = "import json, sys, tomllib; \
-     print(json.dumps(tomllib.load(open(sys.argv[1], 'rb')).get('project', {}), default=str))";
+     project = tomllib.load(open(sys.argv[1], 'rb')); \
+     print(json.dumps({'dependencies': project.get('project', {}).get('dependencies', []), \
+     'sources': project.get('tool', {}).get('uv', {}).get('sources', {})}))";
+/// Folders below a local dependency that are made of it, or are not part of it.
+const NOT_SOURCES: [&str; 4] = ["build", "dist", "target", "__pycache__"];
 
 /// What a build needs of `pyproject.toml`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Metadata {
-    #[serde(default)]
     dependencies: Vec<String>,
+    sources: BTreeMap<String, serde_json::Value>,
+}
+
+impl Metadata {
+    /// The folder that a dependency comes from, if it is not an index.
+    fn folder(&self, dependency: &str) -> Option<&str> {
+        let ends_name = |character: char| !character.is_ascii_alphanumeric() && !"._-".contains(character);
+        let end = dependency.find(ends_name).unwrap_or(dependency.len());
+        self.sources.get(&dependency[..end])?.get("path")?.as_str()
+    }
 }
 
 pub(crate) fn build(project: &Project, tools: &ComponentizePy) -> Result<Vec<u8>, BuildError> {
@@ -105,7 +123,19 @@ fn dependencies(project: &Project, tools: &ComponentizePy) -> Result<Option<Path
     if metadata.dependencies.is_empty() {
         return Ok(None);
     }
-    let wanted = metadata.dependencies.join("\n");
+    let (mut requirements, mut wanted) = (Vec::new(), Vec::new());
+    for dependency in &metadata.dependencies {
+        let Some(path) = metadata.folder(dependency) else {
+            requirements.push(dependency.clone());
+            continue;
+        };
+        let folder = project.folder.join(path);
+        let changed = newest(&folder).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        wanted.push(format!("{path} of {:?}", changed.unwrap_or_default()));
+        requirements.push(folder.display().to_string());
+    }
+    wanted.extend_from_slice(&requirements);
+    let wanted = wanted.join("\n");
     let folder = project.target().join("python");
     let installed = folder.join(".installed");
     if std::fs::read_to_string(&installed).is_ok_and(|present| present == wanted) {
@@ -126,9 +156,76 @@ fn dependencies(project: &Project, tools: &ComponentizePy) -> Result<Option<Path
                 "--target",
             ])
             .arg(&folder)
-            .args(&metadata.dependencies)
+            .args(&requirements)
             .current_dir(&project.folder),
     )?;
     std::fs::write(&installed, wanted).map_err(BuildError::file(&installed))?;
     Ok(Some(folder))
+}
+
+/// When something below a folder changed last. Projects in it stand for themselves.
+fn newest(folder: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let times = entries.filter_map(|entry| {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if !path.is_dir() {
+            return entry.metadata().and_then(|metadata| metadata.modified()).ok();
+        }
+        let is_made = NOT_SOURCES.contains(&name.as_ref()) || name.ends_with(".egg-info");
+        if is_made || name.starts_with('.') || path.join(PROJECT_FILE).is_file() {
+            return None;
+        }
+        newest(&path)
+    });
+    times.max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata() -> Metadata {
+        let sources = serde_json::json!({"sdk": {"path": "../sdk"}, "other": {"git": "https://example.org"}});
+        serde_json::from_value(serde_json::json!({"dependencies": [], "sources": sources})).unwrap()
+    }
+
+    #[test]
+    fn a_dependency_with_a_path_comes_from_there_whatever_version_is_wanted() {
+        let metadata = metadata();
+        assert_eq!(metadata.folder("sdk"), Some("../sdk"));
+        assert_eq!(metadata.folder("sdk>=1,<2"), Some("../sdk"));
+        assert_eq!(
+            metadata.folder("sdk [extra] ; python_version > '3'"),
+            Some("../sdk")
+        );
+        assert_eq!(metadata.folder("sdk-tools"), None);
+        assert_eq!(metadata.folder("other"), None);
+    }
+
+    #[test]
+    fn what_is_made_of_sources_and_what_is_a_project_of_its_own_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, seconds: u64| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            let time = UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            std::fs::File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+            time
+        };
+        let source = write("src/package/code.py", 20);
+        write("pyproject.toml", 10);
+        write("src/package/__pycache__/code.pyc", 30);
+        write("src/package.egg-info/PKG-INFO", 30);
+        write(".git/index", 30);
+        write("examples/one/windlass.yaml", 30);
+        assert_eq!(newest(folder.path()), Some(source));
+        assert_eq!(newest(&folder.path().join("none")), None);
+    }
 }
