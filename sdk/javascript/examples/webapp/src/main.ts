@@ -1,0 +1,144 @@
+// Runs what a WebApp describes: a Deployment with its configuration and a Service before it.
+
+import {
+  ApiError,
+  type KubernetesObject,
+  type Resource,
+  TerminalError,
+  type Watch,
+  addFinalizer,
+  client,
+  defineController,
+  formatKey,
+  ignoreNotFound,
+  isControlledBy,
+  isDeleting,
+  keyOf,
+  recorder,
+  removeFinalizer,
+  setCondition,
+  updateStatus,
+  watch,
+} from "@windlass-dev/sdk";
+
+import { CONFIG_MAPS, DEPLOYMENTS, SERVICES, WEB_APPS, type WebApp } from "./api.ts";
+import {
+  type Correct,
+  configMap,
+  correctConfigMap,
+  correctDeployment,
+  correctService,
+  deployment,
+  service,
+} from "./dependents.ts";
+
+const FINALIZER = "examples.windlass.dev/webapp";
+
+const webApps = watch(WEB_APPS, { enqueue: "itself" });
+const configMaps = watch(CONFIG_MAPS, { enqueue: { owner: WEB_APPS } });
+const deployments = watch(DEPLOYMENTS, { enqueue: { owner: WEB_APPS } });
+const services = watch(SERVICES, { enqueue: { owner: WEB_APPS } });
+
+/** Somebody else has an object of the name that one of ours would have. */
+class NameTaken extends TerminalError {}
+
+/** Creates the object, or corrects what has drifted. Returns it as it was found. */
+function ensure<T extends KubernetesObject>(
+  app: WebApp,
+  kind: Watch<T>,
+  wanted: T,
+  correct: Correct<T>,
+): T | undefined {
+  const found = kind.get(app.metadata);
+  if (!found) {
+    create(app, kind.resource, wanted);
+    return undefined;
+  }
+  if (!isControlledBy(found, app)) throw taken(app, kind.resource);
+  const corrected = correct(found, wanted);
+  if (corrected) {
+    client.update(kind.resource, corrected);
+    recorder.normal(app, "Drifted", `corrected ${kind.resource.kind} ${app.metadata.name}`);
+  }
+  return found;
+}
+
+function create<T extends KubernetesObject>(app: WebApp, resource: Resource<T>, wanted: T): void {
+  try {
+    client.create(resource, wanted);
+  } catch (error) {
+    if (!ApiError.isAlreadyExists(error)) throw error;
+    // One of ours comes with an event, and is looked at then.
+    if (isControlledBy(client.get(resource, keyOf(wanted)), app)) return;
+    throw taken(app, resource);
+  }
+  recorder.normal(app, "Created", `created ${resource.kind} ${app.metadata.name}`);
+}
+
+function taken(app: WebApp, { kind }: Resource<any>): NameTaken {
+  return new NameTaken(`there is a ${kind} ${formatKey(keyOf(app))} of somebody else`);
+}
+
+function setReady(app: WebApp, readyReplicas: number, isReady: boolean, reason: string, message: string): void {
+  const observedGeneration = app.metadata.generation ?? 0;
+  const conditions = setCondition(app.status?.conditions, {
+    type: "Ready",
+    status: isReady ? "True" : "False",
+    reason,
+    message,
+    observedGeneration,
+  });
+  updateStatus(WEB_APPS, app, { observedGeneration, readyReplicas, conditions });
+}
+
+/** The Service goes first, so that nothing is sent to what is about to end. */
+function finalize(app: WebApp): void {
+  const found = services.get(app.metadata);
+  if (!found || !isControlledBy(found, app)) {
+    ignoreNotFound(() => removeFinalizer(WEB_APPS, app, FINALIZER));
+    return;
+  }
+  if (isDeleting(found)) return;
+  const uid = found.metadata.uid ?? "";
+  ignoreNotFound(() => client.delete(SERVICES, keyOf(found), { preconditions: { uid } }));
+}
+
+function reconcile(app: WebApp): void {
+  ensure(app, configMaps, configMap(app), correctConfigMap);
+  const running = ensure(app, deployments, deployment(app), correctDeployment);
+  ensure(app, services, service(app), correctService);
+  const ready = running?.status?.readyReplicas ?? 0;
+  const replicas = app.spec.replicas ?? 1;
+  const isReady = running !== undefined && ready === replicas;
+  setReady(app, ready, isReady, isReady ? "AllReady" : "Progressing", `${ready} of ${replicas} replicas are ready`);
+}
+
+export const { blockingHandler } = defineController({
+  manifest: {
+    name: "webapp-javascript",
+    version: "0.1.0",
+    watches: [webApps, configMaps, deployments, services],
+    permissions: [
+      { groups: ["examples.windlass.dev"], resources: ["webapps"], verbs: ["patch"] },
+      { groups: ["examples.windlass.dev"], resources: ["webapps/status"], verbs: ["update"] },
+      { groups: [""], resources: ["configmaps"], verbs: ["get", "create", "update"] },
+      { groups: ["apps"], resources: ["deployments"], verbs: ["get", "create", "update"] },
+      { groups: [""], resources: ["services"], verbs: ["get", "create", "update", "delete"] },
+    ],
+  },
+
+  syncHandler(key) {
+    const found = webApps.get(key);
+    if (!found) return;
+    if (isDeleting(found)) return finalize(found);
+    const app = addFinalizer(WEB_APPS, found, FINALIZER);
+    try {
+      reconcile(app);
+    } catch (error) {
+      if (error instanceof NameTaken) {
+        setReady(app, app.status?.readyReplicas ?? 0, false, "NameTaken", error.message);
+      }
+      throw error;
+    }
+  },
+});
