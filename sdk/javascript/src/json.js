@@ -4,26 +4,26 @@
 /** As many arguments as one call surely takes. */
 const CHUNK = 4096;
 
-/** Parses bytes. */
+/** Parses bytes. @param {Uint8Array} bytes */
 export function parse(bytes) {
   return JSON.parse(decode(bytes));
 }
 
-/** The bytes of a value. */
+/** The bytes of a value. @param {unknown} value */
 export function stringify(value) {
   return encode(JSON.stringify(value));
 }
 
-/** One character for each byte, and only where some are not ASCII another pass. */
+/** One character for each byte, and only where some are not ASCII another pass. @param {Uint8Array} bytes */
 function decode(bytes) {
   let text = "";
   for (let at = 0; at < bytes.length; at += CHUNK) {
-    text += String.fromCharCode.apply(null, bytes.subarray(at, at + CHUNK));
+    text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
   }
   return /[\x80-\xff]/.test(text) ? decodeURIComponent(escape(text)) : text;
 }
 
-/** `JSON.stringify` escapes lone surrogates, so nothing here fails. */
+/** `JSON.stringify` escapes lone surrogates, so nothing here fails. @param {string} text */
 function encode(text) {
   const latin1 = /[^\x00-\x7f]/.test(text) ? unescape(encodeURIComponent(text)) : text;
   const bytes = new Uint8Array(latin1.length);
@@ -31,6 +31,7 @@ function encode(text) {
   return bytes;
 }
 
+/** @param {any} one @param {any} other @returns {boolean} */
 export function isEqual(one, other) {
   if (Object.is(one, other)) return true;
   if (!isContainer(one) || !isContainer(other) || Array.isArray(one) !== Array.isArray(other)) return false;
@@ -40,6 +41,7 @@ export function isEqual(one, other) {
   );
 }
 
+/** @param {any} found @param {any} wanted @returns {boolean} */
 export function covers(found, wanted) {
   if (!isContainer(wanted)) return Object.is(found, wanted);
   if (!isContainer(found) || Array.isArray(found) !== Array.isArray(wanted)) return false;
@@ -47,11 +49,12 @@ export function covers(found, wanted) {
   return definedNames(wanted).every((name) => covers(found[name], wanted[name]));
 }
 
+/** @param {any} value */
 function isContainer(value) {
   return typeof value === "object" && value !== null;
 }
 
-/** A field that is undefined is not written, so it counts as absent. */
+/** A field that is undefined is not written, so it counts as absent. @param {any} value */
 function definedNames(value) {
   return Object.keys(value).filter((name) => value[name] !== undefined);
 }

@@ -34,6 +34,8 @@ export const { blockingHandler, mapper } = defineController({
     name: "label-propagation-javascript",
     version: "0.1.0",
     watches: [namespaces, configMaps],
+    apiQps: 200,
+    apiBurst: 400,
     permissions: [{ groups: [""], resources: ["configmaps"], verbs: ["patch"] }],
   },
 

@@ -118,6 +118,8 @@ export const { blockingHandler } = defineController({
     name: "webapp-javascript",
     version: "0.1.0",
     watches: [webApps, configMaps, deployments, services],
+    apiQps: 200,
+    apiBurst: 400,
     permissions: [
       { groups: ["examples.windlass.dev"], resources: ["webapps"], verbs: ["patch"] },
       { groups: ["examples.windlass.dev"], resources: ["webapps/status"], verbs: ["update"] },
