@@ -1,10 +1,11 @@
 // What an author writes, as the exports that the contract wants of a component.
 
+import { prepare } from "#host";
 import { TerminalError, RetryError, ApiError } from "./errors.js";
 import { parse } from "./json.js";
-import { log } from "./log.js";
+import { console, log } from "./log.js";
 import { declareMetrics } from "./metrics.js";
-import { formatKey } from "./resource.js";
+import { random } from "./services.js";
 import { duringSync } from "./sync.js";
 
 export function defineController(controller) {
@@ -13,6 +14,7 @@ export function defineController(controller) {
     blockingHandler: {
       describe: () =>
         logged("describe", () => {
+          prepare({ console, random });
           const { manifest } = controller;
           const described = typeof manifest === "function" ? manifest.call(controller) : manifest;
           watches = described.watches;
@@ -58,7 +60,7 @@ function syncHandler(controller, key) {
   try {
     return toOutcome(refusePromise("syncHandler", controller.syncHandler(key)));
   } catch (error) {
-    throw toSyncError(key, error);
+    throw toSyncError(error);
   }
 }
 
@@ -71,9 +73,9 @@ function toOutcome(outcome) {
   return { tag: "requeue-after", val: Math.ceil(after) };
 }
 
-function toSyncError(key, error) {
+function toSyncError(error) {
   if (error instanceof TerminalError) return { tag: "terminal", val: error.message };
-  if (!(error instanceof RetryError || error instanceof ApiError)) logThrown("syncHandler", error, key);
+  if (!(error instanceof RetryError || error instanceof ApiError)) logThrown("syncHandler", error);
   return { tag: "retry", val: String(error?.message ?? error) };
 }
 
@@ -93,9 +95,8 @@ function logged(name, run) {
   }
 }
 
-function logThrown(where, error, key) {
-  const fields = { in: where, error: String(error), stack: error?.stack?.trimEnd() ?? "" };
-  log.error("the controller threw", key ? { ...fields, key: formatKey(key) } : fields);
+function logThrown(where, error) {
+  log.error("the controller threw", { in: where, error: String(error), stack: error?.stack?.trimEnd() ?? "" });
 }
 
 class MappedEvent {

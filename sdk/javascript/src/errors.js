@@ -83,20 +83,21 @@ export function ignoreNotFound(call) {
   }
 }
 
-/** Runs a call of the contract: what it throws as its error result is an `ApiError`. */
+/** Runs a call of the contract; its error result is thrown as an `ApiError`. */
 export function apiCall(call) {
-  try {
-    return call();
-  } catch (error) {
-    throw typeof error?.kind === "string" && !(error instanceof Error) ? new ApiError(error) : error;
-  }
+  return withResult(call, (failure) => new ApiError(failure));
 }
 
 /** Runs a call of the contract whose error result is a text: trying again cannot help. */
 export function terminalCall(call) {
+  return withResult(call, (message) => new TerminalError(message));
+}
+
+/** Bindings throw an error result as the `payload` of an error of their own. */
+function withResult(call, toError) {
   try {
     return call();
   } catch (error) {
-    throw typeof error === "string" ? new TerminalError(error) : error;
+    throw error?.payload === undefined ? error : toError(error.payload);
   }
 }

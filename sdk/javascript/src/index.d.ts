@@ -8,7 +8,7 @@
  * - Everything is synchronous. An instance gets one key at a time; a call to the API server
  *   returns when its answer is there.
  * - The module is evaluated while the component is built, where there is no host: at its top
- *   level define things, and read, write and log from `start` on. (Metrics may be made there.)
+ *   level define things, metrics too; read, write, log and draw numbers from `start` on.
  * - Durations are milliseconds.
  */
 
@@ -664,5 +664,5 @@ export function config<T = Record<string, unknown>>(): T;
 export function now(): Date;
 /** Milliseconds since an arbitrary start; never goes back. */
 export function monotonic(): number;
-/** From 0 to 1, good enough for names and jitter, not for secrets. */
+/** From 0 to below 1, good enough for names and jitter, not for secrets. `Math.random` is the same. */
 export function random(): number;

@@ -11,6 +11,15 @@ export const log = Object.freeze({
   enabled: (level) => host().logging.enabled(level),
 });
 
+/** For libraries that write to one. */
+export const console = Object.freeze(
+  Object.fromEntries(
+    Object.entries({ error: "error", warn: "warn", log: "info", info: "info", debug: "debug", trace: "trace" }).map(
+      ([method, level]) => [method, (...values) => write(level, values.map(toText).join(" "))],
+    ),
+  ),
+);
+
 function write(level, message, fields = {}) {
   if (!log.enabled(level)) return;
   host().logging.log(level, message, Object.entries(fields).map(([name, value]) => [name, toText(value)]));

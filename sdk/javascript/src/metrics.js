@@ -1,7 +1,7 @@
 // The controller's own figures, in the host's `/metrics`.
 
 import { host } from "#host";
-import { TerminalError } from "./errors.js";
+import { TerminalError, terminalCall } from "./errors.js";
 
 /** Made where the module is evaluated, which may be where there is no host yet. */
 const known = [];
@@ -17,7 +17,7 @@ class Metric {
 
   /** What the host names it by; declares it at the first time. */
   get id() {
-    this.#id ??= declare(this.#declaration);
+    this.#id ??= terminalCall(() => host().metrics.declare(this.#declaration));
     return this.#id;
   }
 
@@ -66,14 +66,6 @@ export class Histogram extends Metric {
 
   observe(value, labels) {
     host().metrics.observe(this.id, this.values(labels), value);
-  }
-}
-
-function declare(declaration) {
-  try {
-    return host().metrics.declare(declaration);
-  } catch (error) {
-    throw typeof error === "string" ? new TerminalError(`metric ${declaration.name}: ${error}`) : error;
   }
 }
 

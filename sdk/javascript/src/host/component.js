@@ -31,9 +31,11 @@ export function host() {
   return contract;
 }
 
-// Libraries expect a console; QuickJS has none.
-globalThis.console ??= Object.fromEntries(
-  Object.entries({ error: "error", warn: "warn", log: "info", info: "info", debug: "debug", trace: "trace" }).map(
-    ([method, level]) => [method, (...values) => logging.log(level, values.map(String).join(" "), [])],
-  ),
-);
+/**
+ * Puts in place what libraries expect. QuickJS has no console, and is asleep while the
+ * component is built, so that without this every instance would draw the same numbers.
+ */
+export function prepare({ console, random }) {
+  globalThis.console ??= console;
+  Math.random = random;
+}

@@ -14,3 +14,6 @@ export function host() {
   }
   return installed;
 }
+
+/** Node has what libraries expect. */
+export function prepare() {}

@@ -1,4 +1,4 @@
-// Failed API calls, as the contract carries them.
+// Failures, as the contract carries them and bindings throw them.
 
 const CODES = {
   "not-found": [404, "NotFound"],
@@ -19,4 +19,14 @@ const CODES = {
 export function failure(kind, message) {
   const [code, reason] = CODES[kind] ?? [0, ""];
   return { kind, code, reason, message, causes: [], retryAfterMs: undefined };
+}
+
+/** What bindings throw for this error result. */
+export function thrown(payload) {
+  return Object.assign(new Error("an error result; see error.payload"), { payload });
+}
+
+/** What bindings throw for an API call that failed this way. */
+export function refusal(kind, message) {
+  return thrown(failure(kind, message));
 }

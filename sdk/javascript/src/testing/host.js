@@ -3,7 +3,7 @@
 import { parse, stringify } from "../json.js";
 import { controllerOf } from "../meta.js";
 import { formatKey, keyOf } from "../resource.js";
-import { failure } from "./failure.js";
+import { failure, refusal, thrown } from "./failure.js";
 import { parseSelector } from "./selector.js";
 import { project, valueAt } from "./view.js";
 
@@ -49,7 +49,7 @@ function lister(store) {
     },
     byIndex(position, name, value) {
       const index = watchAt(store, position).indexes.find((declared) => declared.name === name);
-      if (!index) throw `no index ${name}`;
+      if (!index) throw thrown(`no index ${name}`);
       const found = (object) => valueAt(object, index.path);
       return select(position, (object) => found(object) !== undefined && String(found(object)) === value);
     },
@@ -71,10 +71,10 @@ function clientset(store) {
     const described = `${verb} ${name} ${formatKey(key)}`.trimEnd();
     store.calls.push([described, body]);
     if (!isPermitted(store.manifest, verb, resource, name)) {
-      throw failure("not-permitted", `the manifest does not declare ${verb} on ${name} in the group "${resource.group}"`);
+      throw refusal("not-permitted", `the manifest does not declare ${verb} on ${name} in the group "${resource.group}"`);
     }
     const refused = store.failure(described);
-    if (refused) throw { ...failure(refused.kind, refused.message), ...refused, message: refused.message };
+    if (refused) throw thrown({ ...failure(refused.kind, refused.message), ...refused, message: refused.message });
     return stringify(run());
   };
   return {
@@ -143,7 +143,7 @@ function metrics(store) {
   };
   return {
     declare({ name }) {
-      if (!/^[A-Za-z_]\w{0,99}$/.test(name)) throw `${name} is no name of a metric`;
+      if (!/^[A-Za-z_]\w{0,99}$/.test(name)) throw thrown(`${name} is no name of a metric`);
       if (!metricNames.includes(name)) metricNames.push(name);
       return metricNames.indexOf(name);
     },

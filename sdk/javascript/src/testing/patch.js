@@ -1,7 +1,7 @@
 // Patches, as far as controllers send them.
 
 import { isEqual } from "../json.js";
-import { failure } from "./failure.js";
+import { refusal } from "./failure.js";
 
 /** Lists that a strategic merge patch merges by a key of their items. */
 const MERGE_KEYS = { ownerReferences: "uid", conditions: "type" };
@@ -12,7 +12,7 @@ export function applyPatch(resource, old, patchType, patch) {
   if (patchType === "merge-patch") return merge(object, patch, {});
   if (patchType === "json-patch") return patch.reduce(applyOperation, object);
   if (resource.group.includes(".") && !resource.group.endsWith(".k8s.io")) {
-    throw failure("unsupported-media-type", "custom resources take no strategic merge patch");
+    throw refusal("unsupported-media-type", "custom resources take no strategic merge patch");
   }
   return merge(object, patch, MERGE_KEYS);
 }
@@ -48,12 +48,12 @@ function applyOperation(object, { op, path, value }) {
   const parent = names.reduce((found, name) => found?.[name], object);
   const isThere = parent?.[last] !== undefined;
   if (!parent || (op !== "add" && !isThere) || (op === "test" && !isEqual(parent[last], value))) {
-    throw failure("invalid", `${op} ${path}: the server rejected our request`);
+    throw refusal("invalid", `${op} ${path}: the server rejected our request`);
   }
   if (op === "remove") remove(parent, last);
   else if (op === "add" && Array.isArray(parent)) parent.splice(last === "-" ? parent.length : Number(last), 0, value);
   else if (op === "add" || op === "replace") parent[last] = value;
-  else if (op !== "test") throw failure("bad-request", `the fake cluster does not know the operation ${op}`);
+  else if (op !== "test") throw refusal("bad-request", `the fake cluster does not know the operation ${op}`);
   return object;
 }
 

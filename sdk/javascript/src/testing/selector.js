@@ -1,5 +1,7 @@
 // Label selectors in their string form.
 
+import { thrown } from "./failure.js";
+
 const SET = /^(\S+)\s+(in|notin)\s+\(([^)]*)\)$/;
 const EQUALITY = /^([^\s=!]+)\s*(==|=|!=)\s*(\S*)$/;
 const PRESENCE = /^(!?)\s*([\w./-]+)$/;
@@ -21,5 +23,5 @@ function parseTerm(term) {
   if (name) return (labels) => (labels[name] === value) === (sign !== "!=");
   const [, absent, present] = PRESENCE.exec(term) ?? [];
   if (present) return (labels) => (labels[present] === undefined) === (absent === "!");
-  throw `unable to parse requirement: ${term}`;
+  throw thrown(`unable to parse requirement: ${term}`);
 }

@@ -2,7 +2,7 @@
 
 import { isEqual, stringify } from "../json.js";
 import { formatKey, keyOf } from "../resource.js";
-import { failure } from "./failure.js";
+import { refusal } from "./failure.js";
 import { applyPatch } from "./patch.js";
 import { project } from "./view.js";
 
@@ -63,7 +63,7 @@ export class Store {
     if (namespace) body.metadata.namespace = namespace;
     const key = keyOf(body);
     if (key.name && this.find(resource, key)) {
-      throw failure("already-exists", `${resource.plural} "${key.name}" already exists`);
+      throw refusal("already-exists", `${resource.plural} "${key.name}" already exists`);
     }
     const { uid, resourceVersion, deletionTimestamp, ...metadata } = body.metadata;
     const { status, ...rest } = body;
@@ -75,10 +75,10 @@ export class Store {
     const old = this.existing(resource, key);
     const version = body.metadata?.resourceVersion;
     if (version && version !== old.metadata.resourceVersion) {
-      throw failure("conflict", `${resource.plural} "${key.name}": the object has been modified`);
+      throw refusal("conflict", `${resource.plural} "${key.name}": the object has been modified`);
     }
     if (body.metadata?.uid && body.metadata.uid !== old.metadata.uid) {
-      throw failure("conflict", `${resource.plural} "${key.name}": the UID differs`);
+      throw refusal("conflict", `${resource.plural} "${key.name}": the UID differs`);
     }
     const kept = subresource === "status" ? { ...old, status: body.status } : { ...body, status: old.status };
     const object = structuredClone(kept);
@@ -106,7 +106,7 @@ export class Store {
       !isMet(preconditions.uid, metadata.uid) ||
       !isMet(preconditions.resourceVersion, metadata.resourceVersion)
     ) {
-      throw failure("conflict", `${resource.plural} "${key.name}": a precondition failed`);
+      throw refusal("conflict", `${resource.plural} "${key.name}": a precondition failed`);
     }
     const added = { foreground: ["foregroundDeletion"], orphan: ["orphan"] }[propagationPolicy] ?? [];
     const finalizers = [...(metadata.finalizers ?? []), ...added];
@@ -120,7 +120,7 @@ export class Store {
 
   existing(resource, key) {
     const object = this.find(resource, key);
-    if (!object) throw failure("not-found", `${resource.plural} "${key.name}" not found`);
+    if (!object) throw refusal("not-found", `${resource.plural} "${key.name}" not found`);
     return object;
   }
 

@@ -1,6 +1,6 @@
 // Propagates a namespace's label examples.windlass.dev/team to its ConfigMaps, as `team`.
 
-import { client, defineController, keyOf, resource, watch } from "@windlass-dev/sdk";
+import { client, defineController, ignoreNotFound, keyOf, resource, watch } from "@windlass-dev/sdk";
 
 const SOURCE = "examples.windlass.dev/team";
 const LABEL = "team";
@@ -46,6 +46,6 @@ export const { blockingHandler, mapper } = defineController({
     if (!configMap || key.name === LEFT_ALONE) return;
     const team = namespaces.get({ name: key.namespace })?.metadata.labels?.[SOURCE];
     const metadata = correction(configMap.metadata, team);
-    if (metadata) client.patch(CONFIG_MAPS, key, "merge-patch", { metadata });
+    if (metadata) ignoreNotFound(() => client.patch(CONFIG_MAPS, key, "merge-patch", { metadata }));
   },
 });

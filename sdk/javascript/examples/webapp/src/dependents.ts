@@ -18,7 +18,8 @@ export function configMap(app: WebApp): ConfigMap {
 }
 
 export function deployment(app: WebApp): Deployment {
-  const { name, labels, ...rest } = metadata(app);
+  const meta = metadata(app);
+  const { name, labels } = meta;
   const { image, replicas = 1, port = 80 } = app.spec;
   const container: Container = {
     name: "web",
@@ -27,7 +28,7 @@ export function deployment(app: WebApp): Deployment {
     envFrom: [{ configMapRef: { name } }],
   };
   return {
-    metadata: { name, labels, ...rest },
+    metadata: meta,
     spec: {
       replicas,
       selector: { matchLabels: labels },
@@ -37,11 +38,9 @@ export function deployment(app: WebApp): Deployment {
 }
 
 export function service(app: WebApp): Service {
+  const meta = metadata(app);
   const { port = 80 } = app.spec;
-  return {
-    metadata: metadata(app),
-    spec: { selector: metadata(app).labels, ports: [{ port, targetPort: port }] },
-  };
+  return { metadata: meta, spec: { selector: meta.labels, ports: [{ port, targetPort: port }] } };
 }
 
 /** The found object with the wanted fields, or nothing if it has them. */
@@ -53,31 +52,32 @@ export const correctConfigMap: Correct<ConfigMap> = (found, wanted) =>
     : { ...withLabels(found, wanted), data: wanted.data ?? {} };
 
 export const correctDeployment: Correct<Deployment> = (found, wanted) => {
-  if (hasLabels(found, wanted) && covers(found.spec, wanted.spec)) return undefined;
-  const { template, replicas } = wanted.spec;
-  const web = found.spec.template.spec.containers.find(({ name }) => name === "web");
-  const containers = template.spec.containers.map((container) => ({ ...web, ...container }));
-  const labels = { ...found.spec.template.metadata.labels, ...template.metadata.labels };
-  return {
-    ...withLabels(found, wanted),
-    spec: {
-      ...found.spec,
-      replicas: replicas ?? 1,
-      template: {
-        ...found.spec.template,
-        metadata: { ...found.spec.template.metadata, labels },
-        spec: { ...found.spec.template.spec, containers },
-      },
-    },
+  const { replicas, template: wantedTemplate } = wanted.spec;
+  const { template } = found.spec;
+  const { containers } = template.spec;
+  const [wantedWeb] = wantedTemplate.spec.containers;
+  const web = containers.find(({ name }) => name === wantedWeb?.name);
+  const isRight =
+    hasLabels(found, wanted) &&
+    hasLabels(template, wantedTemplate) &&
+    found.spec.replicas === replicas &&
+    covers(web, wantedWeb);
+  if (isRight) return undefined;
+  const others = containers.filter((container) => container !== web);
+  const corrected = {
+    ...withLabels(template, wantedTemplate),
+    spec: { ...template.spec, containers: [{ ...web, ...wantedWeb } as Container, ...others] },
   };
+  return { ...withLabels(found, wanted), spec: { ...found.spec, replicas: replicas ?? 1, template: corrected } };
 };
 
 export const correctService: Correct<Service> = (found, wanted) => {
+  const { selector, ports } = wanted.spec;
   const isRight =
-    hasLabels(found, wanted) &&
-    isEqual(found.spec.selector, wanted.spec.selector) &&
-    covers(found.spec.ports, wanted.spec.ports);
-  return isRight ? undefined : { ...withLabels(found, wanted), spec: { ...found.spec, ...wanted.spec } };
+    hasLabels(found, wanted) && isEqual(found.spec.selector, selector) && covers(found.spec.ports, ports);
+  if (isRight) return undefined;
+  const corrected = ports.map((port, index) => ({ ...found.spec.ports[index], ...port }));
+  return { ...withLabels(found, wanted), spec: { ...found.spec, ...wanted.spec, ports: corrected } };
 };
 
 type Labelled = { metadata: { labels?: Record<string, string> } };

@@ -42,25 +42,15 @@ const services = watch(SERVICES, { enqueue: { owner: WEB_APPS } });
 /** Somebody else has an object of the name that one of ours would have. */
 class NameTaken extends TerminalError {}
 
-/** Creates the object, or corrects what has drifted. Returns it as it was found. */
-function ensure<T extends KubernetesObject>(
-  app: WebApp,
-  kind: Watch<T>,
-  wanted: T,
-  correct: Correct<T>,
-): T | undefined {
+/** Creates the object, or corrects what has drifted. */
+function ensure<T extends KubernetesObject>(app: WebApp, kind: Watch<T>, wanted: T, correct: Correct<T>): void {
   const found = kind.get(app.metadata);
-  if (!found) {
-    create(app, kind.resource, wanted);
-    return undefined;
-  }
+  if (!found) return create(app, kind.resource, wanted);
   if (!isControlledBy(found, app)) throw taken(app, kind.resource);
   const corrected = correct(found, wanted);
-  if (corrected) {
-    client.update(kind.resource, corrected);
-    recorder.normal(app, "Drifted", `corrected ${kind.resource.kind} ${app.metadata.name}`);
-  }
-  return found;
+  if (!corrected) return;
+  client.update(kind.resource, corrected);
+  recorder.normal(app, "Drifted", `corrected ${kind.resource.kind} ${app.metadata.name}`);
 }
 
 function create<T extends KubernetesObject>(app: WebApp, resource: Resource<T>, wanted: T): void {
@@ -79,16 +69,16 @@ function taken(app: WebApp, { kind }: Resource<any>): NameTaken {
   return new NameTaken(`there is a ${kind} ${formatKey(keyOf(app))} of somebody else`);
 }
 
-function setReady(app: WebApp, readyReplicas: number, isReady: boolean, reason: string, message: string): void {
+function readyReplicas(app: WebApp): number {
+  const found = deployments.get(app.metadata);
+  return (found && isControlledBy(found, app) && found.status?.readyReplicas) || 0;
+}
+
+function setReady(app: WebApp, status: "True" | "False", reason: string, message: string): void {
   const observedGeneration = app.metadata.generation ?? 0;
-  const conditions = setCondition(app.status?.conditions, {
-    type: "Ready",
-    status: isReady ? "True" : "False",
-    reason,
-    message,
-    observedGeneration,
-  });
-  updateStatus(WEB_APPS, app, { observedGeneration, readyReplicas, conditions });
+  const condition = { type: "Ready", status, reason, message, observedGeneration };
+  const conditions = setCondition(app.status?.conditions, condition);
+  updateStatus(WEB_APPS, app, { observedGeneration, readyReplicas: readyReplicas(app), conditions });
 }
 
 /** The Service goes first, so that nothing is sent to what is about to end. */
@@ -105,12 +95,13 @@ function finalize(app: WebApp): void {
 
 function reconcile(app: WebApp): void {
   ensure(app, configMaps, configMap(app), correctConfigMap);
-  const running = ensure(app, deployments, deployment(app), correctDeployment);
+  ensure(app, deployments, deployment(app), correctDeployment);
   ensure(app, services, service(app), correctService);
-  const ready = running?.status?.readyReplicas ?? 0;
-  const replicas = app.spec.replicas ?? 1;
-  const isReady = running !== undefined && ready === replicas;
-  setReady(app, ready, isReady, isReady ? "AllReady" : "Progressing", `${ready} of ${replicas} replicas are ready`);
+  const ready = readyReplicas(app);
+  const { replicas = 1 } = app.spec;
+  const message = `${ready} of ${replicas} replicas are ready`;
+  if (ready === replicas) setReady(app, "True", "AllReady", message);
+  else setReady(app, "False", "Progressing", message);
 }
 
 export const { blockingHandler } = defineController({
@@ -137,9 +128,7 @@ export const { blockingHandler } = defineController({
     try {
       reconcile(app);
     } catch (error) {
-      if (error instanceof NameTaken) {
-        setReady(app, app.status?.readyReplicas ?? 0, false, "NameTaken", error.message);
-      }
+      if (error instanceof NameTaken) setReady(app, "False", "NameTaken", error.message);
       throw error;
     }
   },

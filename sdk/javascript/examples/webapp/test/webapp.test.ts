@@ -105,6 +105,7 @@ test("drift of what the controller sets is corrected, and nothing else is touche
     deployment.spec.template.spec.containers[0]!.image = "other";
     Object.assign(deployment.spec, { revisionHistoryLimit: 3 });
     Object.assign(deployment.spec.template.spec.containers[0]!, { imagePullPolicy: "Always" });
+    deployment.spec.template.spec.containers.push({ name: "sidecar", image: "proxy" });
   });
   cluster.edit(CONFIG_MAPS, KEY, (configMap) => (configMap.data = { COLOUR: "blue", extra: "1" }));
   cluster.edit(SERVICES, KEY, (service) => {
@@ -120,6 +121,7 @@ test("drift of what the controller sets is corrected, and nothing else is touche
   const { spec } = cluster.get(DEPLOYMENTS, KEY);
   assert.equal(spec.replicas, 2);
   assert.equal(spec.template.spec.containers[0]?.image, "web:1");
+  assert.equal(spec.template.spec.containers[1]?.image, "proxy");
   assert.equal(Reflect.get(spec, "revisionHistoryLimit"), 3);
   assert.equal(Reflect.get(spec.template.spec.containers[0]!, "imagePullPolicy"), "Always");
   assert.deepEqual(cluster.get(CONFIG_MAPS, KEY).data, { COLOUR: "blue" });
