@@ -1,84 +1,53 @@
 // Deletes ConfigMaps past the time in their annotation ttl.windlass.dev/expires.
-//
-// Over the bare interfaces of the contract, to show what they are.
 
-import clientset from "windlass:controller/blocking-clientset@0.1.0";
-import lister from "windlass:controller/lister@0.1.0";
-import logging from "windlass:controller/logging@0.1.0";
-import metrics from "windlass:controller/metrics@0.1.0";
+import {
+  Counter,
+  TerminalError,
+  client,
+  defineController,
+  ignoreNotFound,
+  log,
+  now,
+  resource,
+  watch,
+} from "@windlass-dev/sdk";
 
 const ANNOTATION = "ttl.windlass.dev/expires";
-const CONFIG_MAPS = { group: "", version: "v1", plural: "configmaps" };
+const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
-let expired;
+export const CONFIG_MAPS = resource({ apiVersion: "v1", kind: "ConfigMap", plural: "configmaps" });
+const configMaps = watch(CONFIG_MAPS, { view: "metadata", enqueue: "itself", on: ["added", "updated"] });
 
-/** QuickJS has no TextDecoder. */
-function text(bytes) {
-  let latin1 = "";
-  for (let at = 0; at < bytes.length; at += 4096) {
-    latin1 += String.fromCharCode.apply(null, bytes.subarray(at, at + 4096));
-  }
-  return /[\x80-\xff]/.test(latin1) ? decodeURIComponent(escape(latin1)) : latin1;
+const expired = new Counter({
+  name: "expired_total",
+  help: "Objects deleted because their time was up.",
+  labels: ["namespace"],
+});
+
+/** Milliseconds since 1970. @param {string} text */
+function parseTime(text) {
+  const time = RFC_3339.test(text) ? Date.parse(text.toUpperCase()) : NaN;
+  if (Number.isNaN(time)) throw new TerminalError(`not a time: ${text}`);
+  return time;
 }
 
-export const blockingHandler = {
-  describe() {
-    return {
-      name: "ttl-javascript",
-      version: "0.1.0",
-      watches: [
-        {
-          target: { tag: "one", val: CONFIG_MAPS },
-          labelSelector: "",
-          view: { tag: "metadata" },
-          enqueue: { tag: "itself" },
-          on: { added: true, updated: true, deleted: false },
-          observe: false,
-          oldBodies: false,
-          indexes: [],
-        },
-      ],
-      workers: 1,
-      permissions: [{ groups: [""], resources: ["configmaps"], verbs: ["delete"] }],
-      apiQps: 0,
-      apiBurst: 0,
-    };
+export const { blockingHandler } = defineController({
+  manifest: {
+    name: "ttl-javascript",
+    version: "0.1.0",
+    watches: [configMaps],
+    permissions: [{ groups: [""], resources: ["configmaps"], verbs: ["delete"] }],
   },
 
-  start() {
-    expired = metrics.declare({
-      name: "expired_total",
-      help: "Objects deleted because their time was up.",
-      kind: { tag: "counter" },
-      labels: ["namespace"],
-    });
+  syncHandler(key) {
+    const configMap = configMaps.get(key);
+    const expires = configMap?.metadata.annotations?.[ANNOTATION];
+    if (!configMap || !expires) return;
+    const left = parseTime(expires) - now().getTime();
+    if (left > 0) return { requeueAfter: left };
+    const { uid } = configMap.metadata;
+    ignoreNotFound(() => client.delete(CONFIG_MAPS, key, { preconditions: { uid } }));
+    expired.increment({ namespace: key.namespace });
+    log.info("expired", { at: expires });
   },
-
-  syncHandler(sync, key) {
-    const body = lister.get(0, key);
-    if (!body) return { tag: "done" };
-    const { metadata } = JSON.parse(text(body));
-    const annotated = metadata.annotations?.[ANNOTATION];
-    if (!annotated) return { tag: "done" };
-    const expires = Date.parse(annotated);
-    if (Number.isNaN(expires)) throw { tag: "terminal", val: `not a time: ${annotated}` };
-    const left = expires - Date.now();
-    if (left > 0) return { tag: "requeue-after", val: Math.ceil(left) };
-    try {
-      clientset.delete(
-        sync,
-        { resource: CONFIG_MAPS, key, subresource: "" },
-        {
-          propagationPolicy: null,
-          gracePeriodSeconds: null,
-          preconditions: { uid: metadata.uid, resourceVersion: null },
-        },
-      );
-    } catch (error) {
-      if (error.kind !== "not-found") throw { tag: "retry", val: error.message ?? String(error) };
-    }
-    metrics.add(expired, [key.namespace], 1);
-    logging.log("info", "expired", [["at", annotated]]);
-    return { tag: "done" };
-  },
-};
+});
