@@ -33,6 +33,7 @@ test: guests ## Run every test, native and guest
 	@$(XTASK) helm
 	@$(XTASK) tools
 	@$(XTASK) languages
+	@$(XTASK) sdks
 	@$(XTASK) bindings --check
 	@$(CARGO) build --quiet --workspace --bins --tests
 	@$(XTASK) deploy target/debug/windlass --check

@@ -8,6 +8,7 @@ mod deploy;
 mod fuzz;
 mod guests;
 mod languages;
+mod sdks;
 mod tools;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ usage: cargo xtask <verb>
 
   guests [name…] [--out <folder>]   build guests and fixtures to components (default: all, to target/guests)
   languages [name…]                 build guests in other languages, where their toolchains are or can be installed
+  sdks                              run the tests of the SDKs in other languages
   bindings [--check]                generate the bindings that SDKs keep in their sources, or compare them
   boundaries                        the crate map, and no source file outside the module tree
   deploy <windlass> [--check]       write what the files under deploy repeat, with this binary, or compare it
@@ -55,6 +57,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
     match arguments.split_first() {
         Some((verb, rest)) if verb == "guests" => guests::build(&guests::Args::parse(rest)?),
         Some((verb, names)) if verb == "languages" => languages::build(&root()?, names),
+        Some((verb, [])) if verb == "sdks" => sdks::test(&root()?),
         Some((verb, flags)) if verb == "bindings" => bindings::run(&root()?, flags),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [windlass, flags @ ..])) if verb == "deploy" => deploy::run(&root()?, windlass, flags),

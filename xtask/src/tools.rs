@@ -105,7 +105,7 @@ fn run(arguments: &[&str]) -> Result<()> {
 }
 
 /// Whether a program is in the search path.
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
