@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Tries to reach what a guest must not, and says how that went.
 //
 // What is tried is the name of the key. The answer is a terminal error: refused, empty,

@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Package export_windlass_controller_handler is what the handler's exports call.
 package export_windlass_controller_handler
 

@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Package export_windlass_controller_mapper is what the mapper's export calls.
 package export_windlass_controller_mapper
 
