@@ -173,8 +173,9 @@ func Edit[T windlass.Object](c *Cluster, key string, edit func(object T)) {
 	before, after := Get[T](c, key), Get[T](c, key)
 	edit(after)
 	stored, _ := c.store.get(windlass.ResourceOf[T](), parseKey(key))
-	patched := merge(stored, difference(c.t, before, after))
-	c.put(windlass.ResourceOf[T](), patched)
+	edited := parse(encode(merge(stored, difference(c.t, before, after))))
+	countGeneration(stored, edited)
+	c.put(windlass.ResourceOf[T](), edited)
 }
 
 // Remove removes an object without asking its finalizers. It ends the test if there is

@@ -189,10 +189,7 @@ func (c *Cluster) replace(call windlass.Call, old, body tree) (tree, error) {
 			own[name] = value
 		}
 	}
-	if !reflect.DeepEqual(replaced["spec"], old["spec"]) {
-		generation, _ := own["generation"].(float64)
-		own["generation"] = generation + 1
-	}
+	countGeneration(old, replaced)
 	if own["deletionTimestamp"] != nil && len(list(own, "finalizers")) == 0 {
 		c.remove(call.Resource, call.Key)
 		return replaced, nil
@@ -201,6 +198,14 @@ func (c *Cluster) replace(call windlass.Call, old, body tree) (tree, error) {
 		return old, nil
 	}
 	return c.put(call.Resource, replaced), nil
+}
+
+// countGeneration goes up if what is wanted changed.
+func countGeneration(old, object tree) {
+	if !reflect.DeepEqual(object["spec"], old["spec"]) {
+		generation, _ := metadata(old)["generation"].(float64)
+		metadata(object)["generation"] = generation + 1
+	}
 }
 
 func (c *Cluster) delete(call windlass.Call) (tree, error) {
