@@ -15,11 +15,13 @@ type fakeHost struct{ *Cluster }
 func (c *Cluster) host() windlass.Host { return fakeHost{c} }
 
 func (h fakeHost) ListerGet(watch uint32, key windlass.Key) ([]byte, bool) {
-	found := h.watched(watch, func(object tree) bool { return keyOf(object) == key })
-	if len(found) == 0 {
+	declared := h.readable(watch)
+	object, _ := h.store.get(declared.Resource, key)
+	visible := h.visible(declared, object)
+	if visible == nil {
 		return nil, false
 	}
-	return found[0], true
+	return encode(visible), true
 }
 
 func (h fakeHost) ListerList(watch uint32, namespace, labelSelector string) ([][]byte, error) {
@@ -33,7 +35,7 @@ func (h fakeHost) ListerList(watch uint32, namespace, labelSelector string) ([][
 }
 
 func (h fakeHost) ListerByIndex(watch uint32, index, value string) ([][]byte, error) {
-	for _, declared := range h.manifest.Watches[watch].Indexes {
+	for _, declared := range h.readable(watch).Indexes {
 		if declared.Name == index {
 			path := strings.Split(declared.Path, ".")
 			return h.watched(watch, func(object tree) bool { return scalarAt(object, path) == value }), nil
@@ -69,17 +71,25 @@ func (h fakeHost) ListerOrphans(watch uint32, namespace string) [][]byte {
 
 // watched is the objects of a watch that are wanted, as its view shows them.
 func (h fakeHost) watched(position uint32, isWanted func(object tree) bool) [][]byte {
-	if int(position) >= len(h.manifest.Watches) || h.manifest.Watches[position].Discovered != nil {
-		panic(fmt.Sprintf("windlasstest: watch %d is not one that listers can read", position))
-	}
-	watch := h.manifest.Watches[position]
+	watch := h.readable(position)
 	bodies := [][]byte{}
 	for _, object := range h.store.list(watch.Resource) {
-		if visible := h.visible(watch, object); visible != nil && isWanted(object) {
+		if !isWanted(object) {
+			continue
+		}
+		if visible := h.visible(watch, object); visible != nil {
 			bodies = append(bodies, encode(visible))
 		}
 	}
 	return bodies
+}
+
+// readable is a watch that listers can read. Others trap in a component.
+func (h fakeHost) readable(position uint32) windlass.Watch {
+	if int(position) >= len(h.manifest.Watches) || h.manifest.Watches[position].Discovered != nil {
+		panic(fmt.Sprintf("windlasstest: watch %d is not one that listers can read", position))
+	}
+	return h.manifest.Watches[position]
 }
 
 func (h fakeHost) Call(call windlass.Call) ([]byte, error) {

@@ -76,6 +76,9 @@ func (propagation) Manifest() windlass.Manifest {
 		Permissions: []windlass.Permission{
 			{Groups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"patch"}},
 		},
+		// One change of a namespace is as many writes as it has ConfigMaps.
+		APIQPS:   100,
+		APIBurst: 200,
 	}
 }
 
