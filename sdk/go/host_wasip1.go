@@ -15,6 +15,7 @@ import (
 	recorder "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_recorder"
 	types "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_types"
 	workqueue "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_workqueue"
+	runtime "github.com/windlass-dev/windlass/sdk/go/internal/wit/runtime"
 	wit "github.com/windlass-dev/windlass/sdk/go/internal/wit/types"
 )
 
@@ -24,7 +25,7 @@ type component struct{}
 func host() Host { return component{} }
 
 func (component) ListerGet(watch uint32, key Key) ([]byte, bool) {
-	return lister.Get(watch, types.ObjectKey(key)).Get()
+	return runtime.Receive(func() wit.Option[[]byte] { return lister.Get(watch, types.ObjectKey(key)) }).Get()
 }
 
 func (component) ListerList(watch uint32, namespace, labelSelector string) ([][]byte, error) {
@@ -32,28 +33,31 @@ func (component) ListerList(watch uint32, namespace, labelSelector string) ([][]
 	if namespace != "" {
 		within = wit.Some(namespace)
 	}
-	return bodies(lister.List(watch, within, labelSelector))
+	return bodies(func() wit.Result[[][]byte, string] { return lister.List(watch, within, labelSelector) })
 }
 
 func (component) ListerByIndex(watch uint32, index, value string) ([][]byte, error) {
-	return bodies(lister.ByIndex(watch, index, value))
+	return bodies(func() wit.Result[[][]byte, string] { return lister.ByIndex(watch, index, value) })
 }
 
-func bodies(result wit.Result[[][]byte, string]) ([][]byte, error) {
+func bodies(call func() wit.Result[[][]byte, string]) ([][]byte, error) {
+	result := runtime.Receive(call)
 	if result.IsErr() {
 		return nil, errors.New(result.Err())
 	}
 	return result.Ok(), nil
 }
 
-func (component) ListerByOwner(watch uint32, uid string) [][]byte { return lister.ByOwner(watch, uid) }
+func (component) ListerByOwner(watch uint32, uid string) [][]byte {
+	return runtime.Receive(func() [][]byte { return lister.ByOwner(watch, uid) })
+}
 
 func (component) ListerOrphans(watch uint32, namespace string) [][]byte {
-	return lister.Orphans(watch, namespace)
+	return runtime.Receive(func() [][]byte { return lister.Orphans(watch, namespace) })
 }
 
 func (component) Call(call Call) ([]byte, error) {
-	result := send(call)
+	result := runtime.Receive(func() wit.Result[[]byte, types.ApiError] { return send(call) })
 	if !result.IsErr() {
 		return result.Ok(), nil
 	}
@@ -122,7 +126,9 @@ func deleteOptions(options DeleteOptions) types.DeleteOptions {
 }
 
 func (component) Resolve(group, version, kind string) (Mapping, bool) {
-	found, ok := discovery.Resolve(group, version, kind).Get()
+	found, ok := runtime.Receive(func() wit.Option[discovery.Mapping] {
+		return discovery.Resolve(group, version, kind)
+	}).Get()
 	return Mapping{
 		Resource: Resource{
 			Group: found.Resource.Group, Version: found.Resource.Version,
@@ -181,8 +187,10 @@ func (component) DeclareMetric(metric Metric) (uint32, error) {
 	case MetricHistogram:
 		kind = metrics.MakeMetricKindHistogram(metric.Buckets)
 	}
-	result := metrics.Declare(metrics.Metric{
-		Name: metric.Name, Help: metric.Help, Kind: kind, Labels: metric.Labels,
+	result := runtime.Receive(func() wit.Result[uint32, string] {
+		return metrics.Declare(metrics.Metric{
+			Name: metric.Name, Help: metric.Help, Kind: kind, Labels: metric.Labels,
+		})
 	})
 	if result.IsErr() {
 		return 0, errors.New(result.Err())
@@ -211,4 +219,4 @@ func (component) Monotonic() time.Duration { return time.Duration(clock.Monotoni
 
 func (component) Random() uint64 { return random.Next() }
 
-func (component) Config() []byte { return config.Get() }
+func (component) Config() []byte { return runtime.Receive(config.Get) }

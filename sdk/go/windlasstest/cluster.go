@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 // Package windlasstest runs controllers natively against a fake cluster, under go test.
 //
 // A [Cluster] answers everything that a controller may ask of the host, at once and from

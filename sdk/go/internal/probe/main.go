@@ -23,6 +23,7 @@ import (
 	manifest "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_manifest"
 	types "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_types"
 	_ "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/wit_exports"
+	wit_runtime "github.com/windlass-dev/windlass/sdk/go/internal/wit/runtime"
 	wit "github.com/windlass-dev/windlass/sdk/go/internal/wit/types"
 )
 
@@ -94,13 +95,15 @@ func print() (string, error) {
 	return "", err
 }
 
-// Takes so much from the host, and throws it away, that collections begin at any point,
-// in the middle of a call of the host included.
+// Takes so much from the host, and throws it away, that collections begin, and have to end,
+// at any point between two calls of the host.
 func garbage() (string, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 20_000 {
-		bodies := lister.List(0, wit.None[string](), "")
+		bodies := wit_runtime.Receive(func() wit.Result[[][]byte, string] {
+			return lister.List(0, wit.None[string](), "")
+		})
 		if bodies.IsErr() {
 			return "", fmt.Errorf("%s", bodies.Err())
 		}
