@@ -142,9 +142,6 @@ func syncOf(ctx context.Context) uint64 {
 	return sync
 }
 
-// Registered is the controller of this program, or nil.
-func Registered() Controller { return registered }
-
 var registered Controller
 
 // Register makes this the controller of the component. It is called once, in an init

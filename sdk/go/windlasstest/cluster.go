@@ -5,10 +5,10 @@
 // A [Cluster] answers everything that a controller may ask of the host, at once and from
 // one store: caches are never behind, names and UIDs are counted, time stands still until
 // [Cluster.Advance]. It knows what controllers rely on: resource versions, conflicts,
-// preconditions, generations, the status subresource, finalizers, the four kinds of
-// patches that a client can make, views, indexes, enqueue rules, and the permissions of
-// the manifest. It validates and defaults nothing, collects no garbage, and runs no other
-// controller.
+// preconditions, generations, the status subresource, finalizers, the three kinds of
+// patches (JSON patches without move and copy), views, indexes, enqueue rules, and the
+// permissions of the manifest. It validates and defaults nothing, collects no garbage, and
+// runs no other controller.
 //
 //	func TestHello(t *testing.T) {
 //		cluster := windlasstest.New(t, hello{})

@@ -65,6 +65,9 @@ func (controller) Manifest() windlass.Manifest {
 			{Groups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"create", "patch"}},
 			{Groups: []string{""}, Resources: []string{"services"}, Verbs: []string{"create", "patch", "delete"}},
 		},
+		// A new WebApp is six writes, and its rollout a few more.
+		APIQPS:   50,
+		APIBurst: 100,
 	}
 }
 
@@ -79,35 +82,26 @@ func (controller) SyncHandler(ctx context.Context, key windlass.Key) (windlass.R
 	if app, err = windlass.AddFinalizer(ctx, app, finalizer); err != nil {
 		return windlass.Result{}, err
 	}
-	running, err := run(ctx, app)
+	err = run(ctx, app)
 	var taken *nameTaken
-	if errors.As(err, &taken) {
-		condition := meta.Condition{Status: meta.ConditionFalse, Reason: "NameTaken", Message: taken.Error()}
-		if err := writeStatus(ctx, app, app.Status.ReadyReplicas, condition); err != nil {
-			return windlass.Result{}, err
-		}
-		return windlass.Result{}, windlass.TerminalError(taken)
-	}
-	if err != nil {
+	if err != nil && !errors.As(err, &taken) {
 		return windlass.Result{}, err
 	}
-	return windlass.Result{}, writeStatus(ctx, app, running, progress(app, running))
+	if err := writeStatus(ctx, app, taken); err != nil {
+		return windlass.Result{}, err
+	}
+	return windlass.Result{}, windlass.TerminalError(err)
 }
 
-// run makes everything that a WebApp owns what it should be, and tells how many replicas
-// are ready.
-func run(ctx context.Context, app *WebApp) (int32, error) {
-	if _, err := ensure(ctx, app, configMaps, configMapOf(app), correctConfigMap); err != nil {
-		return 0, err
+// run makes everything that a WebApp owns what it should be.
+func run(ctx context.Context, app *WebApp) error {
+	if err := ensure(ctx, app, configMaps, configMapOf(app), correctConfigMap); err != nil {
+		return err
 	}
-	deployment, err := ensure(ctx, app, deployments, deploymentOf(app), correctDeployment)
-	if err != nil {
-		return 0, err
+	if err := ensure(ctx, app, deployments, deploymentOf(app), correctDeployment); err != nil {
+		return err
 	}
-	if _, err := ensure(ctx, app, services, serviceOf(app), correctService); err != nil {
-		return 0, err
-	}
-	return deployment.Status.ReadyReplicas, nil
+	return ensure(ctx, app, services, serviceOf(app), correctService)
 }
 
 // nameTaken is an object of somebody else's where one of ours should be.
@@ -122,68 +116,84 @@ func (e *nameTaken) Error() string { return fmt.Sprintf("%s %s is not this WebAp
 func ensure[T windlass.Object](
 	ctx context.Context, app *WebApp, lister windlass.Lister[T], wanted T,
 	correct func(current, wanted T) windlass.Patch,
-) (T, error) {
+) error {
 	key, kind := windlass.KeyOf(wanted), wanted.Resource().Kind
 	current, found, err := lister.Get(key)
-	if err != nil {
-		return current, err
-	}
-	if !found {
+	switch {
+	case err != nil:
+		return err
+	case !found:
 		return create(ctx, app, wanted)
-	}
-	if !current.Meta().IsControlledBy(app.Meta()) {
-		return current, &nameTaken{kind, key}
+	case !current.Meta().IsControlledBy(app.Meta()):
+		return &nameTaken{kind, key}
 	}
 	patch := correct(current, wanted)
 	if patch.IsEmpty() {
-		return current, nil
+		return nil
 	}
-	corrected, err := windlass.Client[T]{}.Patch(ctx, key, patch.Locked(current.Meta().ResourceVersion))
+	_, err = windlass.Client[T]{}.Patch(ctx, key, patch.Locked(current.Meta().ResourceVersion))
 	if err == nil {
 		windlass.Eventf(app, windlass.EventNormal, "Drifted", "Corrected %s %s", kind, key.Name)
 	}
-	return corrected, err
+	return err
 }
 
 // create asks whose an object is that the cache does not have and the server does.
-func create[T windlass.Object](ctx context.Context, app *WebApp, wanted T) (T, error) {
+func create[T windlass.Object](ctx context.Context, app *WebApp, wanted T) error {
 	client, key, kind := windlass.Client[T]{}, windlass.KeyOf(wanted), wanted.Resource().Kind
-	created, err := client.Create(ctx, wanted)
+	_, err := client.Create(ctx, wanted)
 	if err == nil {
 		windlass.Eventf(app, windlass.EventNormal, "Created", "Created %s %s", kind, key.Name)
 	}
 	if !windlass.IsAlreadyExists(err) {
-		return created, err
+		return err
 	}
 	live, liveErr := client.Get(ctx, key)
 	if liveErr == nil && !live.Meta().IsControlledBy(app.Meta()) {
-		return live, &nameTaken{kind, key}
+		return &nameTaken{kind, key}
 	}
-	return live, err
-}
-
-func progress(app *WebApp, running int32) meta.Condition {
-	message := fmt.Sprintf("%d of %d replicas are ready", running, app.replicas())
-	if running == app.replicas() {
-		return meta.Condition{Status: meta.ConditionTrue, Reason: "AllReady", Message: message}
-	}
-	return meta.Condition{Status: meta.ConditionFalse, Reason: "Progressing", Message: message}
+	return err
 }
 
 // writeStatus writes the status if it is another one.
-func writeStatus(ctx context.Context, app *WebApp, running int32, condition meta.Condition) error {
-	condition.Type, condition.ObservedGeneration = ready, app.Generation
+func writeStatus(ctx context.Context, app *WebApp, taken *nameTaken) error {
+	running, err := readyReplicas(app)
+	if err != nil {
+		return err
+	}
 	changed := *app
 	changed.Status = WebAppStatus{
 		ObservedGeneration: app.Generation,
 		ReadyReplicas:      running,
-		Conditions:         meta.SetCondition(app.Status.Conditions, condition, windlass.Now()),
+		Conditions:         meta.SetCondition(app.Status.Conditions, condition(app, running, taken), windlass.Now()),
 	}
 	if reflect.DeepEqual(changed.Status, app.Status) {
 		return nil
 	}
-	_, err := windlass.Client[*WebApp]{}.UpdateStatus(ctx, &changed)
+	_, err = windlass.Client[*WebApp]{}.UpdateStatus(ctx, &changed)
 	return err
+}
+
+func readyReplicas(app *WebApp) (int32, error) {
+	deployment, found, err := deployments.Get(windlass.KeyOf(app))
+	if err != nil || !found || !deployment.IsControlledBy(app.Meta()) {
+		return 0, err
+	}
+	return deployment.Status.ReadyReplicas, nil
+}
+
+func condition(app *WebApp, running int32, taken *nameTaken) meta.Condition {
+	condition := meta.Condition{Type: ready, Status: meta.ConditionFalse, ObservedGeneration: app.Generation}
+	condition.Message = fmt.Sprintf("%d of %d replicas are ready", running, app.replicas())
+	switch {
+	case taken != nil:
+		condition.Reason, condition.Message = "NameTaken", taken.Error()
+	case running == app.replicas():
+		condition.Status, condition.Reason = meta.ConditionTrue, "AllReady"
+	default:
+		condition.Reason = "Progressing"
+	}
+	return condition
 }
 
 // finalize has the Service go first; the rest is the garbage collector's.

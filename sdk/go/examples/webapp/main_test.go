@@ -176,7 +176,12 @@ func TestAnothersObjectIsNotOverwritten(t *testing.T) {
 	cluster := windlasstest.New(t, controller{})
 	cluster.Put(&Service{ObjectMeta: meta.ObjectMeta{Namespace: "default", Name: "web"}})
 	cluster.Put(webApp())
+	_ = cluster.Settle()
+	windlasstest.Edit(cluster, key, func(d *Deployment) { d.Status.ReadyReplicas = 2 })
 	err := cluster.Settle()
+	if ready := windlasstest.Get[*WebApp](cluster, key).Status.ReadyReplicas; ready != 2 {
+		t.Errorf("%d replicas are ready", ready)
+	}
 	if !windlass.IsTerminal(err) || !strings.Contains(err.Error(), "Service default/web is not this WebApp's") {
 		t.Fatal(err)
 	}

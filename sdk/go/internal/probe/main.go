@@ -135,7 +135,11 @@ func (probe) Describe() manifest.Manifest {
 func (probe) Start() wit.Result[wit.Unit, string] { return wit.Ok[wit.Unit, string](wit.Unit{}) }
 
 func (probe) SyncHandler(_ uint64, key types.ObjectKey) handler.SyncResult {
-	result, err := attempts[key.Name]()
+	attempt, known := attempts[key.Name]
+	if !known {
+		return wit.Err[types.Outcome](types.MakeSyncErrorTerminal("there is no such attempt"))
+	}
+	result, err := attempt()
 	answer := "empty"
 	switch {
 	case err != nil:

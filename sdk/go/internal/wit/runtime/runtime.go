@@ -83,8 +83,9 @@ func Enter() { stopExpecting() }
 // Leave is called by each export before it returns.
 func Leave() { expect() }
 
-// expect waits for the collection that is running, if one is. Others may run meanwhile,
-// and must not allow the next one.
+// expect waits for the collection that is running, if one is: SetGCPercent does when it
+// turns them off (Go, runtime/mgcpacer.go). Other goroutines may run meanwhile, and must
+// not allow the next one.
 func expect() {
 	expecting++
 	debug.SetGCPercent(noCollections)
