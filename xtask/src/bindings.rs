@@ -15,6 +15,8 @@ use wit_bindgen_core::{AsyncFilterSet, Files};
 
 const GO_MODULE: &str = "github.com/windlass-dev/windlass/sdk/go";
 const GO_FOLDER: &str = "sdk/go/internal/bindings";
+/// Only a component has the functions that bindings import.
+const GO_CONSTRAINT: &str = "//go:build wasip1\n\n";
 /// The module of the generator's authors that generated code expects; the SDK has its own.
 const GENERATORS_MODULE: &str = "go.bytecodealliance.org/pkg/wit";
 
@@ -64,7 +66,10 @@ fn go_world(name: &str, world: &str, defined_in: Option<&str>) -> Result<Generat
         .iter()
         .map(|(file, content)| {
             let text = std::str::from_utf8(content).with_context(|| format!("{file} is not text"))?;
-            let text = text.replace(GENERATORS_MODULE, &format!("{GO_MODULE}/internal/wit"));
+            let mut text = text.replace(GENERATORS_MODULE, &format!("{GO_MODULE}/internal/wit"));
+            if file.ends_with(".go") {
+                text.insert_str(0, GO_CONSTRAINT);
+            }
             Ok((Path::new(GO_FOLDER).join(name).join(file), text.into_bytes()))
         })
         .collect()

@@ -1,106 +1,74 @@
 // Deletes ConfigMaps past the time in their annotation ttl.windlass.dev/expires.
-//
-// Over the bare bindings, to show what they are.
 package main
 
 import (
-	"encoding/json"
-	"fmt"
+	"context"
+	"log/slog"
 	"time"
 
-	handler "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/export_windlass_controller_handler"
-	clientset "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_clientset"
-	lister "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_lister"
-	logging "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_logging"
-	manifest "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_manifest"
-	metrics "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_metrics"
-	types "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_types"
-	_ "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/wit_exports"
-	wit "github.com/windlass-dev/windlass/sdk/go/internal/wit/types"
+	windlass "github.com/windlass-dev/windlass/sdk/go"
+	"github.com/windlass-dev/windlass/sdk/go/meta"
 )
 
 const annotation = "ttl.windlass.dev/expires"
 
-var configMaps = types.ApiResource{Version: "v1", Plural: "configmaps"}
-
-type ttl struct{ expired uint32 }
-
-type object struct {
-	Metadata struct {
-		UID         string            `json:"uid"`
-		Annotations map[string]string `json:"annotations"`
-	} `json:"metadata"`
+// ConfigMap is all that this controller reads of one.
+type ConfigMap struct {
+	meta.ObjectMeta `json:"metadata"`
 }
 
-func (t *ttl) Describe() manifest.Manifest {
-	return manifest.Manifest{
+// Resource is where ConfigMaps are served.
+func (*ConfigMap) Resource() windlass.Resource {
+	return windlass.Resource{Version: "v1", Kind: "ConfigMap", Plural: "configmaps"}
+}
+
+var (
+	cached  = windlass.NewLister[*ConfigMap](0)
+	live    windlass.Client[*ConfigMap]
+	expired = windlass.NewCounter("expired_total", "Objects deleted because their time was up.", "namespace")
+)
+
+type ttl struct{}
+
+func (ttl) Manifest() windlass.Manifest {
+	return windlass.Manifest{
 		Name:    "ttl-go",
 		Version: "0.1.0",
-		Watches: []manifest.Watch{{
-			Target:  manifest.MakeWatchTargetOne(configMaps),
-			View:    manifest.MakeViewMetadata(),
-			Enqueue: manifest.MakeEnqueueRuleItself(),
-			On:      manifest.EventKindsAdded | manifest.EventKindsUpdated,
+		Watches: []windlass.Watch{{
+			Resource: windlass.ResourceOf[*ConfigMap](),
+			View:     windlass.MetadataOnly(),
+			Enqueue:  windlass.EnqueueItself(),
+			On:       windlass.OnAdded | windlass.OnUpdated,
 		}},
-		Workers:     1,
-		Permissions: []manifest.Permission{{Groups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"delete"}}},
+		Permissions: []windlass.Permission{
+			{Groups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"delete"}},
+		},
 	}
 }
 
-func (t *ttl) Start() wit.Result[wit.Unit, string] {
-	declared := metrics.Declare(metrics.Metric{
-		Name:   "expired_total",
-		Help:   "Objects deleted because their time was up.",
-		Kind:   metrics.MakeMetricKindCounter(),
-		Labels: []string{"namespace"},
-	})
-	if declared.IsErr() {
-		return wit.Err[wit.Unit, string](declared.Err())
+func (ttl) SyncHandler(ctx context.Context, key windlass.Key) (windlass.Result, error) {
+	configMap, found, err := cached.Get(key)
+	if err != nil || !found || configMap.Annotations[annotation] == "" {
+		return windlass.Result{}, err
 	}
-	t.expired = declared.Ok()
-	return wit.Ok[wit.Unit, string](wit.Unit{})
-}
-
-func (t *ttl) SyncHandler(sync uint64, key types.ObjectKey) handler.SyncResult {
-	body, found := lister.Get(0, key).Get()
-	if !found {
-		return done()
-	}
-	var object object
-	if err := json.Unmarshal(body, &object); err != nil {
-		return terminal(err)
-	}
-	annotated := object.Metadata.Annotations[annotation]
-	if annotated == "" {
-		return done()
-	}
-	expires, err := time.Parse(time.RFC3339, annotated)
+	at := configMap.Annotations[annotation]
+	expires, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		return terminal(err)
+		return windlass.Result{}, windlass.TerminalError(err)
 	}
-	if left := time.Until(expires); left > 0 {
-		return wit.Ok[types.Outcome, types.SyncError](types.MakeOutcomeRequeueAfter(uint64(left.Milliseconds()) + 1))
+	if left := expires.Sub(windlass.Now()); left > 0 {
+		return windlass.Result{RequeueAfter: left}, nil
 	}
-	deleted := clientset.Delete(sync, types.Target{Resource: configMaps, Key: key}, types.DeleteOptions{
-		Preconditions: types.Preconditions{Uid: wit.Some(object.Metadata.UID)},
-	})
-	if deleted.IsErr() && deleted.Err().Kind != types.ApiErrorKindNotFound {
-		return wit.Err[types.Outcome, types.SyncError](types.MakeSyncErrorRetry(deleted.Err().Message))
+	err = live.Delete(ctx, key, windlass.DeleteOptions{UID: configMap.UID})
+	if windlass.IgnoreNotFound(err) != nil {
+		return windlass.Result{}, err
 	}
-	metrics.Add(t.expired, []string{key.Namespace}, 1)
-	logging.Log(logging.LevelInfo, "expired", []wit.Tuple2[string, string]{{F0: "at", F1: annotated}})
-	return done()
+	expired.Inc(key.Namespace)
+	slog.Info("expired", "at", at)
+	return windlass.Result{}, nil
 }
 
-func done() handler.SyncResult {
-	return wit.Ok[types.Outcome, types.SyncError](types.MakeOutcomeDone())
-}
-
-func terminal(err error) handler.SyncResult {
-	return wit.Err[types.Outcome, types.SyncError](types.MakeSyncErrorTerminal(fmt.Sprint(err)))
-}
-
-func init() { handler.Registered = &ttl{} }
+func init() { windlass.Register(ttl{}) }
 
 // Nobody calls it; the compiler wants one.
 func main() {}

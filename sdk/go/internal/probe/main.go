@@ -1,3 +1,5 @@
+//go:build wasip1
+
 // Tries to reach what a guest must not, and says how that went.
 //
 // What is tried is the name of the key. The answer is a terminal error: refused, empty,
@@ -21,6 +23,7 @@ import (
 	manifest "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_manifest"
 	types "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/windlass_controller_types"
 	_ "github.com/windlass-dev/windlass/sdk/go/internal/bindings/handler/wit_exports"
+	wit_runtime "github.com/windlass-dev/windlass/sdk/go/internal/wit/runtime"
 	wit "github.com/windlass-dev/windlass/sdk/go/internal/wit/types"
 )
 
@@ -92,13 +95,15 @@ func print() (string, error) {
 	return "", err
 }
 
-// Takes so much from the host, and throws it away, that collections begin at any point,
-// in the middle of a call of the host included.
+// Takes so much from the host, and throws it away, that collections begin, and have to end,
+// at any point between two calls of the host.
 func garbage() (string, error) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 20_000 {
-		bodies := lister.List(0, wit.None[string](), "")
+		bodies := wit_runtime.Receive(func() wit.Result[[][]byte, string] {
+			return lister.List(0, wit.None[string](), "")
+		})
 		if bodies.IsErr() {
 			return "", fmt.Errorf("%s", bodies.Err())
 		}
@@ -130,7 +135,11 @@ func (probe) Describe() manifest.Manifest {
 func (probe) Start() wit.Result[wit.Unit, string] { return wit.Ok[wit.Unit, string](wit.Unit{}) }
 
 func (probe) SyncHandler(_ uint64, key types.ObjectKey) handler.SyncResult {
-	result, err := attempts[key.Name]()
+	attempt, known := attempts[key.Name]
+	if !known {
+		return wit.Err[types.Outcome](types.MakeSyncErrorTerminal("there is no such attempt"))
+	}
+	result, err := attempt()
 	answer := "empty"
 	switch {
 	case err != nil:

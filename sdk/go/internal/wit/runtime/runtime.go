@@ -5,13 +5,17 @@
 // a call. It stays pinned until the bindings have made Go values of it (Unpin), and from
 // then on it is garbage like any other.
 //
-// While realloc runs no import may be called, yet a garbage collection that begins there
-// asks for the time. The adapter between Go's WASI and the component answers from memory
-// while its clock is paused.
+// While realloc runs no import may be called, yet a garbage collection asks for the time
+// when it begins and when it ends, and an allocation may be what ends it. So there is none
+// while the host may call realloc: Receive holds collections off during a call of the
+// host, Enter and Leave do between the exports' calls. What else asks for the monotonic
+// clock gets an answer from the adapter between Go's WASI and the component, which answers
+// from memory while its clock is paused; it does not do so for the wall clock.
 package wit_runtime
 
 import (
 	"runtime"
+	"runtime/debug"
 	"unsafe"
 )
 
@@ -46,4 +50,49 @@ func Unpin() { incoming.Unpin() }
 // Whether Go's runtime is there. The adapter allocates before it is.
 var started bool
 
-func init() { started = true }
+// How many reasons there are to expect the host to pass something in. The first is that no
+// export is running; goroutines of one that runs may each have their own.
+var expecting = 1
+
+func init() {
+	debug.SetGCPercent(noCollections)
+	started = true
+}
+
+const (
+	noCollections = -1
+	// Go's default: a collection each time that the heap has doubled.
+	collections = 100
+)
+
+// Receive makes a call of the host that may pass something in. What it passed in is Go's
+// own afterwards. Every call of an import with a result of variable size has to go through
+// here.
+func Receive[T any](call func() T) T {
+	expect()
+	defer func() {
+		incoming.Unpin()
+		stopExpecting()
+	}()
+	return call()
+}
+
+// Enter is called by each export once its arguments are Go values.
+func Enter() { stopExpecting() }
+
+// Leave is called by each export before it returns.
+func Leave() { expect() }
+
+// expect waits for the collection that is running, if one is: SetGCPercent does when it
+// turns them off (Go, runtime/mgcpacer.go). Other goroutines may run meanwhile, and must
+// not allow the next one.
+func expect() {
+	expecting++
+	debug.SetGCPercent(noCollections)
+}
+
+func stopExpecting() {
+	if expecting--; expecting == 0 {
+		debug.SetGCPercent(collections)
+	}
+}

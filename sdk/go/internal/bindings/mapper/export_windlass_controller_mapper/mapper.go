@@ -1,8 +1,11 @@
+//go:build wasip1
+
 // Package export_windlass_controller_mapper is what the mapper's export calls.
 package export_windlass_controller_mapper
 
 import (
 	"github.com/windlass-dev/windlass/sdk/go/internal/bindings/mapper/windlass_controller_types"
+	runtime "github.com/windlass-dev/windlass/sdk/go/internal/wit/runtime"
 	wit "github.com/windlass-dev/windlass/sdk/go/internal/wit/types"
 )
 
@@ -18,5 +21,7 @@ var Registered Mapper
 func KeysFor(
 	watch uint32, key windlass_controller_types.ObjectKey, body []byte, old wit.Option[[]byte],
 ) []windlass_controller_types.ObjectKey {
+	runtime.Enter()
+	defer runtime.Leave()
 	return Registered(watch, key, body, old)
 }
