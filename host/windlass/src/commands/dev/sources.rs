@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Folders that builds write to. Neither is what begins with a dot, nor a kubeconfig.
+/// Folders that builds write to. Neither is what begins with a dot.
 const NOT_SOURCES: [&str; 4] = ["target", "node_modules", "__pycache__", "venv"];
+/// Ends of files that this command writes, or whoever redirects what it prints.
+const OUTPUTS: [&str; 2] = [".kubeconfig", ".log"];
 /// Applied, not compiled.
 const MANIFESTS: [&str; 2] = ["crds", "examples"];
 
@@ -45,7 +47,7 @@ fn stamps(folder: &Path, except: &[&str]) -> Stamps {
             let name = name.to_string_lossy();
             let is_top = current == folder;
             if name.starts_with('.')
-                || name.ends_with(".kubeconfig")
+                || OUTPUTS.iter().any(|suffix| name.ends_with(suffix))
                 || NOT_SOURCES.contains(&&*name)
                 || (is_top && except.contains(&&*name))
             {
