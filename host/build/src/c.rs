@@ -1,5 +1,8 @@
-//! C: bindings that are generated for the guest's world, and zig's clang, which brings a
-//! libc for wasm along.
+//! C: bindings that are generated for the guest's world, the SDK, which is a part of this
+//! program, and zig's clang, which brings a libc for wasm along.
+//!
+//! The SDK is compiled with every guest. What one over the bare bindings does not use, the
+//! linker leaves out.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,9 +33,51 @@ const FLAGS: [&str; 10] = [
     "-Wl,-z,stack-size=262144",
 ];
 
+/// A file of the SDK: its path in `sdk/c`, and its text.
+macro_rules! sdk {
+    ($($path:literal),+ $(,)?) => {
+        [$(($path, include_str!(concat!("../../../sdk/c/", $path)))),+]
+    };
+}
+
+/// All that guests and their tests are compiled with.
+const SDK: [(&str, &str); 27] = sdk![
+    "include/windlass/client.h",
+    "include/windlass/controller.h",
+    "include/windlass/json.h",
+    "include/windlass/lister.h",
+    "include/windlass/memory.h",
+    "include/windlass/object.h",
+    "include/windlass/sdk.h",
+    "include/windlass/services.h",
+    "include/windlass/testing.h",
+    "include/windlass/time.h",
+    "src/arena.h",
+    "src/client.c",
+    "src/component/convert.h",
+    "src/component/handler.c",
+    "src/component/host.c",
+    "src/component/mapper.c",
+    "src/component/observer.c",
+    "src/controller.c",
+    "src/host.h",
+    "src/json_read.c",
+    "src/json_write.c",
+    "src/memory.c",
+    "src/object.c",
+    "src/services.c",
+    "src/testing/cluster.c",
+    "src/time.c",
+    "src/utf8.h",
+];
+
+/// The part of it that is no guest's.
+const SDK_TESTING: &str = "src/testing/";
+
 pub(crate) fn build(project: &Project, zig: &Zig) -> Result<Vec<u8>, BuildError> {
     let target = project.target();
     let bindings = bindings(project)?;
+    let sdk = write_sdk(&target.join("sdk"))?;
     let include = project.folder.join("include");
     let module = target.join("module.wasm");
     process::run(
@@ -42,8 +87,12 @@ pub(crate) fn build(project: &Project, zig: &Zig) -> Result<Vec<u8>, BuildError>
             .args(FLAGS)
             .arg("-isystem")
             .arg(&bindings)
+            .arg(format!("-I{}", sdk.join("include").display()))
+            .args(project.world.observer.then_some("-DWINDLASS_OBSERVER"))
+            .args(project.world.mapper.then_some("-DWINDLASS_MAPPER"))
             .args(include.is_dir().then(|| format!("-I{}", include.display())))
             .args(sources(&project.folder)?)
+            .args(sdk_sources(&sdk))
             .args(c_files(&bindings)?)
             .arg(bindings.join(format!("{BINDINGS}_component_type.o")))
             .arg("-o")
@@ -74,6 +123,24 @@ fn c_files(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Writes the SDK where a project's builds go, for the compiler and for the author's tests.
+fn write_sdk(folder: &Path) -> Result<PathBuf, BuildError> {
+    for (name, text) in SDK {
+        let path = folder.join(name);
+        component::make_parent(&path)?;
+        std::fs::write(&path, text).map_err(BuildError::file(&path))?;
+    }
+    Ok(folder.to_owned())
+}
+
+fn sdk_sources(sdk: &Path) -> impl Iterator<Item = PathBuf> {
+    let sources = SDK
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| name.ends_with(".c") && !name.starts_with(SDK_TESTING));
+    sources.map(|name| sdk.join(name))
 }
 
 fn bindings(project: &Project) -> Result<PathBuf, BuildError> {
