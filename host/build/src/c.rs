@@ -41,7 +41,7 @@ macro_rules! sdk {
 }
 
 /// All that guests and their tests are compiled with.
-const SDK: [(&str, &str); 27] = sdk![
+const SDK: [(&str, &str); 31] = sdk![
     "include/windlass/client.h",
     "include/windlass/controller.h",
     "include/windlass/json.h",
@@ -67,6 +67,10 @@ const SDK: [(&str, &str); 27] = sdk![
     "src/object.c",
     "src/services.c",
     "src/testing/cluster.c",
+    "src/testing/host.c",
+    "src/testing/server.c",
+    "src/testing/state.h",
+    "src/testing/store.c",
     "src/time.c",
     "src/utf8.h",
 ];
