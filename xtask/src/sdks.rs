@@ -22,7 +22,7 @@ struct Suite {
 
 const DISCOVER: &[&str] = &["-m", "unittest", "discover", "--quiet", "tests"];
 
-const SUITES: [Suite; 3] = [
+const SUITES: [Suite; 4] = [
     Suite {
         language: "go",
         program: "go",
@@ -40,6 +40,11 @@ const SUITES: [Suite; 3] = [
             ("examples/ttl", DISCOVER),
             ("examples/webapp", DISCOVER),
         ],
+    },
+    Suite {
+        language: "c",
+        program: "make",
+        steps: &[("", &["--silent", "test"])],
     },
     Suite {
         language: "javascript",

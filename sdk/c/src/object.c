@@ -59,20 +59,33 @@ bool wl_is_controlled_by(wl_json object, const char *uid) {
 
 bool wl_has_controller(wl_json object) { return controller_of(object).text != NULL; }
 
-static const wl_error *patch_owners(wl_sync sync, const wl_resource *resource, wl_json object, wl_json owner) {
-  wl_json patch = wl_json_print("{'metadata': {'uid': %s, 'ownerReferences': [" WL_JSON "]}}", wl_uid(object),
-                                WL_JSON_ARG(owner));
-  return wl_patch(sync, resource, wl_key_of(object), WL_STRATEGIC_MERGE_PATCH, patch, NULL);
+// Patches the owners to be all but the one of a UID, and another; absent for no other. A
+// merge patch, which custom resources take too; so it has the whole list, and a change in
+// between is a conflict.
+static const wl_error *patch_owners(wl_sync sync, const wl_resource *resource, wl_json object, const char *without,
+                                    wl_json with) {
+  wl_json_writer list = {0};
+  wl_json_open(&list, '[');
+  wl_json_walk owners = {.of = wl_json_at(object, "metadata", "ownerReferences")};
+  while (wl_json_next(&owners)) {
+    if (!wl_json_is(wl_json_at(owners.value, "uid"), without)) wl_json_put(&list, owners.value);
+  }
+  if (with.text != NULL) wl_json_put(&list, with);
+  wl_json_close(&list, ']');
+  wl_json version = wl_json_at(object, "metadata", "resourceVersion");
+  wl_json patch = wl_json_print(
+      "{'metadata': {'uid': %s, 'resourceVersion': " WL_JSON ", 'ownerReferences': " WL_JSON "}}", wl_uid(object),
+      WL_JSON_ARG(version), WL_JSON_ARG(wl_json_finish(&list)));
+  return wl_patch(sync, resource, wl_key_of(object), WL_MERGE_PATCH, patch, NULL);
 }
 
 const wl_error *wl_adopt(wl_sync sync, const wl_resource *owner_resource, wl_json owner, const wl_resource *resource,
                          wl_json object) {
-  return patch_owners(sync, resource, object, wl_controller_reference(owner_resource, owner));
+  return patch_owners(sync, resource, object, wl_uid(owner), wl_controller_reference(owner_resource, owner));
 }
 
 const wl_error *wl_release(wl_sync sync, const char *owner_uid, const wl_resource *resource, wl_json object) {
-  wl_json owner = wl_json_print("{'$patch': 'delete', 'uid': %s}", owner_uid);
-  const wl_error *error = patch_owners(sync, resource, object, owner);
+  const wl_error *error = patch_owners(sync, resource, object, owner_uid, absent);
   return wl_is(error, WL_NOT_FOUND) || wl_is(error, WL_INVALID) ? NULL : error;
 }
 

@@ -25,9 +25,9 @@ wl_json wl_controller_reference(const wl_resource *resource, wl_json owner);
 bool wl_is_controlled_by(wl_json object, const char *uid);
 // Whether there is a controlling owner at all.
 bool wl_has_controller(wl_json object);
-// Makes `owner` the controlling owner, by a strategic merge patch with the object's UID as
-// precondition. Only for kinds that take such patches; after a live look at whether the
-// owner is still there is the caller's to decide.
+// Makes `owner` the controlling owner. A change in between, or another object of the same
+// name, is a conflict. The owner in the cache may be gone already: wl_get it first, and
+// adopt nothing if its UID is another or it is being deleted.
 const wl_error *wl_adopt(wl_sync sync, const wl_resource *owner_resource, wl_json owner, const wl_resource *resource,
                          wl_json object);
 // Takes the reference to an owner away. An object that is gone, or no longer its, is fine.
