@@ -4,7 +4,8 @@
 //     WL_CONTROLLER(controller)
 //
 // The host calls them one at a time. `observe` and `keys_for` also need `exports:
-// [observer]` or `[mapper]` in windlass.yaml.
+// [observer]` or `[mapper]` in windlass.yaml; without them, or the other way round, the
+// start fails.
 
 #ifndef WINDLASS_CONTROLLER_H
 #define WINDLASS_CONTROLLER_H

@@ -123,11 +123,33 @@ WEAK void exports_windlass_controller_handler_describe(exports_windlass_controll
   wl_scope_end(scope);
 }
 
+#ifdef WINDLASS_OBSERVER
+static const bool is_observer = true;
+#else
+static const bool is_observer = false;
+#endif
+#ifdef WINDLASS_MAPPER
+static const bool is_mapper = true;
+#else
+static const bool is_mapper = false;
+#endif
+
+// How the controller differs from what its project file says of it, or NULL.
+static const char *mismatch(const wl_controller *controller) {
+  if (is_observer != (controller->observe != NULL)) {
+    return "`observe` of the controller and `exports: [observer]` in windlass.yaml come together";
+  }
+  if (is_mapper != (controller->keys_for != NULL)) {
+    return "`keys_for` of the controller and `exports: [mapper]` in windlass.yaml come together";
+  }
+  return NULL;
+}
+
 WEAK bool exports_windlass_controller_handler_start(windlass_string_t *err) {
   const wl_controller *controller = wl_registered();
-  if (controller->start == NULL) return true;
   wl_scope scope = wl_scope_begin();
-  const char *problem = controller->start();
+  const char *problem = mismatch(controller);
+  if (problem == NULL && controller->start != NULL) problem = controller->start();
   if (problem != NULL) *err = wl_give(problem);
   wl_scope_end(scope);
   return problem == NULL;
