@@ -22,9 +22,10 @@ use windlass_manager::supervisor::ModuleState;
 use windlass_registry::digest::Digest;
 use windlass_registry::signing::SigningKey;
 use windlass_tests::builds::{Build, Builds};
+use windlass_tests::cluster::Cluster;
 use windlass_tests::docker_registry::{DockerRegistry, PASSWORD, USER};
 use windlass_tests::in_process::{InProcess, from_source};
-use windlass_tests::process;
+use windlass_tests::{process, wait};
 
 const COUNTER: &str = "windlass-fixture-counter";
 const MODULE: &str = "counter";
@@ -113,6 +114,42 @@ async fn a_tag_that_moves_replaces_the_module_and_a_broken_one_does_not() -> Res
     );
     assert_eq!(fixture.cluster.restarts(MODULE)?, 0);
     fixture.cluster.stop().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hangup_looks_at_a_tag_long_before_its_time() -> Result<()> {
+    let Some(registry) = DockerRegistry::start().await? else {
+        return Ok(());
+    };
+    let builds = Builds::of(&[])?;
+    let (first, second) = (
+        builds.bytes(COUNTER, Build::Original)?,
+        builds.bytes(COUNTER, Build::New(1))?,
+    );
+    let digests = [Digest::of(&first).hex(), Digest::of(&second).hex()];
+    registry.push(TAG, first, None).await?;
+    let config = builds.path().join("host.yaml");
+    let text = json!({
+        "apiVersion": "windlass.dev/v1alpha1", "kind": "HostConfiguration",
+        "leaderElection": {"enabled": false},
+        "registry": {"insecureHosts": [registry.host]},
+        "modules": [{
+            "name": MODULE, "grantDeclared": true,
+            "source": {"oci": {"reference": registry.reference(TAG)?.to_string(), "pullInterval": "1h"}},
+        }],
+    });
+    std::fs::write(&config, text.to_string())?;
+    let cluster = Cluster::up(&["--nodes", "1", "--config", &config.to_string_lossy()]).await?;
+    let serves = async |digest: &str| {
+        let output = || async { Ok(cluster.process.output()) };
+        wait::until(digest, output, |output| output.contains(digest)).await
+    };
+    serves(&digests[0]).await?;
+    registry.push(TAG, second, None).await?;
+    cluster.process.signal("HUP")?;
+    let output = serves(&digests[1]).await?;
+    ensure!(output.contains("controller replaced"), "{output}");
     Ok(())
 }
 

@@ -219,6 +219,42 @@ async fn two_hundred_idle_modules_share_one_watch_at_the_server() -> Result<()> 
     Ok(())
 }
 
+/// Candidates are overtaken while they compile, while they start and while they take over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_overtake_each_other_end_at_the_last() -> Result<()> {
+    const CHANGES: u8 = 40;
+    let builds = Builds::of(&[COUNTER])?;
+    let mut cluster = InProcess::start(builds.path(), 1, counters(0..1)).await?;
+    for number in 1..=CHANGES {
+        let build = if number % 4 == 0 && number < CHANGES {
+            Build::Truncated
+        } else {
+            Build::New(number)
+        };
+        builds.replace(COUNTER, build)?;
+        let mut entries = counters(0..1);
+        entries[0].workers = Some(u32::from(number));
+        cluster.host.apply(entries);
+        // Sooner and later than what a candidate does takes.
+        tokio::time::sleep(Duration::from_millis(u64::from(number % 7) * 3)).await;
+    }
+    let last = sha256(&builds.bytes(COUNTER, Build::New(CHANGES))?);
+    wait_for(&cluster, COUNTER_MODULE, "the last change", |status| {
+        let serving = status.serving.as_ref();
+        serving.is_some_and(|module| {
+            module.guest.digest == last && module.concurrency.in_each == usize::from(CHANGES)
+        })
+    })
+    .await?;
+    assert_eq!(cluster.restarts(COUNTER_MODULE)?, 0, "no instance failed");
+    cluster.stop().await;
+    Ok(())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    windlass_registry::digest::Digest::of(bytes).hex()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_module_that_is_renamed_starts_when_the_old_name_has_drained() -> Result<()> {
     let builds = Builds::of(&[COUNTER])?;
