@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::Api;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
 use serde_json::Value;
 use windlass_tests::cluster::Cluster;
 use windlass_tests::ledger::Ledger;
@@ -24,10 +26,14 @@ struct Host {
     process: Process,
 }
 
+/// Without leader election, unless the settings speak of it.
 fn configuration(settings: &str) -> String {
-    format!(
-        "apiVersion: windlass.dev/v1alpha1\nkind: HostConfiguration\nleaderElection: {{enabled: false}}\n{settings}"
-    )
+    let election = if settings.contains("leaderElection") {
+        ""
+    } else {
+        "leaderElection: {enabled: false}\n"
+    };
+    format!("apiVersion: windlass.dev/v1alpha1\nkind: HostConfiguration\n{election}{settings}")
 }
 
 impl Host {
@@ -213,4 +219,47 @@ async fn the_first_signal_drains_and_the_second_aborts() -> Result<()> {
     let output = host.process.output();
     assert!(output.contains("second signal, aborting"), "{output}");
     host.cluster.process.signal("CONT")
+}
+
+/// Leases are renewed over a connection of their own, past every limit.
+#[tokio::test]
+async fn a_module_that_floods_the_api_server_costs_nobody_a_lease() -> Result<()> {
+    let settings = format!(
+        "leaderElection: {{leaseDuration: 4s, renewDeadline: 3s, retryPeriod: 1s}}\nstatusAddress: 127.0.0.1:0\n\
+         modules:\n- name: ledger\n  source: {{file: {GUEST}}}\n  grantDeclared: true\n  limits: {{apiQps: 0}}\n"
+    );
+    let mut host = Host::start(&settings, &[]).await?;
+    let client = host.cluster.client().await?;
+    let objects: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
+    let leases: Api<Lease> = Api::namespaced(client, "kube-system");
+    let ledger = Ledger::start(objects, 500).await?;
+    ledger.wait_for_syncs_of_all().await?;
+    let led = || async {
+        let leases = leases.list(&ListParams::default()).await?.items;
+        let mut of_module = leases
+            .into_iter()
+            .filter(|lease| lease.name_any().contains("ledger"));
+        of_module
+            .next()
+            .and_then(|lease| lease.spec)
+            .context("the module has no Lease yet")
+    };
+    let first = wait::until("the module to be led", led, |lease| {
+        lease.holder_identity.is_some()
+    })
+    .await?;
+    // More than a lease lasts, so that it would have gone.
+    let renewed = first
+        .renew_time
+        .clone()
+        .map(|time| time.0 + Duration::from_secs(10));
+    let last = wait::until("renewals", led, |lease| {
+        lease.renew_time.clone().map(|time| time.0) > renewed
+    })
+    .await?;
+    assert_eq!(last.holder_identity, first.holder_identity);
+    assert_eq!(last.lease_transitions, first.lease_transitions);
+    let output = host.stop().await?;
+    assert!(!output.contains("lost"), "{output}");
+    Ok(())
 }
