@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 XTASK := $(CARGO) run --quiet --package xtask --
+STOCK_GUESTS := deployment replicaset scheduler garbage-collector
 
 .PHONY: help
 help: ## Show the verbs
@@ -16,8 +17,9 @@ languages: ## Build the guests in other languages that tests run
 	@$(XTASK) languages
 
 .PHONY: build
-build: guests ## Build the binary with the stock guests inside: target/release/windlass
-	@$(CARGO) build --quiet --release --workspace --bins
+build: ## Build the binary with the stock guests inside: target/release/windlass
+	@$(XTASK) guests $(STOCK_GUESTS)
+	@$(CARGO) build --quiet --release --package windlass --bin windlass
 
 .PHONY: demo
 demo: build ## Show the main job on the embedded cluster
@@ -53,7 +55,7 @@ check: guests ## Formatting, lints with warnings denied, crate boundaries, unlin
 	@$(XTASK) boundaries
 
 .PHONY: bench
-bench: build ## Measure; one JSON line per figure, also in target/bench.jsonl
+bench: guests ## Measure; one JSON line per figure, also in target/bench.jsonl
 	@$(XTASK) bench
 
 .PHONY: doc
