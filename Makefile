@@ -31,9 +31,9 @@ up: build ## Bring an embedded cluster with three nodes
 
 .PHONY: test
 test: guests ## Run every test, native and guest
+	@$(XTASK) tools
 	@$(XTASK) kubectl
 	@$(XTASK) helm
-	@$(XTASK) tools
 	@$(XTASK) languages
 	@$(XTASK) sdks
 	@$(XTASK) bindings --check

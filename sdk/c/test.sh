@@ -42,6 +42,10 @@ done
 # Once more as a guest has it.
 flags=$(echo "$flags" | sed 's/ -DWL_CHUNK_SIZE=1//')
 run object_test_in_chunks tests/object_test.c
+# The README's controller, and its test.
+awk -v out="$out" '/^```/ { inside = $0 == "```c"; number += inside; next }
+  inside { print > (out "/readme_" number ".c") }' README.md
+run readme "$out"/readme_1.c "$out"/readme_2.c
 for example in examples/*/; do
   name=$(basename "$example")
   run "$name" "-I${example}src" "$example"src/*.c "$example"tests/*.c

@@ -3,7 +3,6 @@ package windlass
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 )
 
 // MetricKind is how a metric's values behave.
@@ -37,13 +36,13 @@ type Metric struct {
 }
 
 // Counter is a metric that only goes up.
-type Counter struct{ metric }
+type Counter struct{ *metric }
 
 // Gauge is a metric that goes up and down.
-type Gauge struct{ metric }
+type Gauge struct{ *metric }
 
 // Histogram is a metric that counts observations by size.
-type Histogram struct{ metric }
+type Histogram struct{ *metric }
 
 // NewCounter makes a counter with these names of labels. Make metrics when the program
 // starts, as package variables: they are declared before the controller's Start, and a
@@ -54,26 +53,20 @@ type Histogram struct{ metric }
 // with together 2,000 series, a histogram's counting once for each bucket; values that are
 // out of place are dropped and counted by the host.
 func NewCounter(name, help string, labels ...string) *Counter {
-	counter := &Counter{metric{declaration: Metric{Name: name, Help: help, Kind: MetricCounter, Labels: labels}}}
-	allMetrics = append(allMetrics, &counter.metric)
-	return counter
+	return &Counter{newMetric(Metric{Name: name, Help: help, Kind: MetricCounter, Labels: labels})}
 }
 
 // NewGauge makes a gauge as [NewCounter] makes a counter.
 func NewGauge(name, help string, labels ...string) *Gauge {
-	gauge := &Gauge{metric{declaration: Metric{Name: name, Help: help, Kind: MetricGauge, Labels: labels}}}
-	allMetrics = append(allMetrics, &gauge.metric)
-	return gauge
+	return &Gauge{newMetric(Metric{Name: name, Help: help, Kind: MetricGauge, Labels: labels})}
 }
 
 // NewHistogram makes a histogram as [NewCounter] makes a counter. Without buckets it has
 // the usual ones, for seconds.
 func NewHistogram(name, help string, buckets []float64, labels ...string) *Histogram {
-	histogram := &Histogram{metric{declaration: Metric{
+	return &Histogram{newMetric(Metric{
 		Name: name, Help: help, Kind: MetricHistogram, Buckets: buckets, Labels: labels,
-	}}}
-	allMetrics = append(allMetrics, &histogram.metric)
-	return histogram
+	})}
 }
 
 // Inc adds one. Values of labels are in the order of their names.
@@ -117,6 +110,12 @@ type metric struct {
 	number   uint32
 }
 
+func newMetric(declaration Metric) *metric {
+	made := &metric{declaration: declaration}
+	allMetrics = append(allMetrics, made)
+	return made
+}
+
 // id is what the host names the metric by. One that it refuses is logged, since no value of
 // a metric is worth a failed sync.
 func (m *metric) id() (uint32, bool) {
@@ -131,9 +130,7 @@ func (m *metric) declare() error {
 	if m.declared == host() {
 		return nil
 	}
-	declaration := m.declaration
-	declaration.Labels = slices.Clone(declaration.Labels)
-	number, err := host().DeclareMetric(declaration)
+	number, err := host().DeclareMetric(m.declaration)
 	if err != nil {
 		return fmt.Errorf("metric %s: %w", m.declaration.Name, err)
 	}

@@ -1,7 +1,9 @@
 package windlass
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -61,17 +63,49 @@ func JSONPatch(operations ...JSONPatchOperation) Patch { return marshalled(Patch
 // removed from the object if before had them. With [Patch.Locked] a change in between is
 // a conflict.
 func MergeFrom[T Object](before, after T) Patch {
-	var trees [2]map[string]any
-	for i, object := range []T{before, after} {
-		body, err := json.Marshal(object)
-		if err == nil {
-			err = json.Unmarshal(body, &trees[i])
-		}
-		if err != nil {
-			return Patch{err: fmt.Errorf("a %s has no JSON: %w", ResourceOf[T]().Kind, err)}
-		}
+	patch, err := mergeFrom(before, after)
+	if err != nil {
+		return Patch{err: fmt.Errorf("a %s has no JSON: %w", ResourceOf[T]().Kind, err)}
 	}
-	return MergePatch(difference(trees[0], trees[1]))
+	return MergePatch(patch)
+}
+
+func mergeFrom(before, after any) (map[string]any, error) {
+	old, err := json.Marshal(before)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(after)
+	if err != nil {
+		return nil, err
+	}
+	// Most syncs find everything as it should be, and need no trees to see it.
+	if bytes.Equal(old, body) {
+		return map[string]any{}, nil
+	}
+	oldTree, err := parse(old)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	return difference(oldTree, tree), nil
+}
+
+// parse keeps numbers as they are written: a float64 does not hold every int64.
+func parse(body []byte) (map[string]any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var tree map[string]any
+	if err := decoder.Decode(&tree); err != nil {
+		return nil, err
+	}
+	if decoder.More() {
+		return nil, errors.New("something follows the object")
+	}
+	return tree, nil
 }
 
 // IsEmpty tells whether the patch changes nothing, so that it need not be sent.
@@ -86,10 +120,13 @@ func (p Patch) Locked(resourceVersion string) Patch {
 		return p
 	}
 	if p.kind == PatchJSON {
-		return Patch{err: fmt.Errorf("a JSON patch is locked by a test operation")}
+		return Patch{err: errors.New("a JSON patch is locked by a test operation")}
 	}
-	var tree map[string]any
-	if err := json.Unmarshal(p.body, &tree); err != nil {
+	tree, err := parse(p.body)
+	if err == nil && tree == nil {
+		err = errors.New("it is null")
+	}
+	if err != nil {
 		return Patch{err: fmt.Errorf("the patch is no JSON object: %w", err)}
 	}
 	metadata, ok := tree["metadata"].(map[string]any)

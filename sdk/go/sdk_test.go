@@ -239,6 +239,10 @@ func TestAListerReadsByKeySelectorIndexAndOwner(t *testing.T) {
 	if _, _, err := cachedPods.Get(windlass.Key{Name: "broken"}); !windlass.IsTerminal(err) {
 		t.Error(err)
 	}
+	cluster.PutJSON(`{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "numbered"}, "spec": {"nodeName": 1000000}}`)
+	if found, err := windlass.NewLister[*Widget](watchPods).ByIndex("node", "1000000"); err != nil || len(found) != 1 {
+		t.Error(found, err)
+	}
 	widgets := windlass.NewLister[*Widget](watchWidgets)
 	for name, labels := range map[string]string{"in": `{"app": "a"}`, "out": `{"app": "c"}`, "hidden": `{"app": "a", "hidden": ""}`} {
 		cluster.PutJSON(fmt.Sprintf(`{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": %q, "labels": %s}}`, name, labels))
@@ -366,6 +370,18 @@ func TestAMergePatchHoldsWhatDiffers(t *testing.T) {
 	}
 	if same := windlass.MergeFrom(before, before); !same.IsEmpty() || !same.Locked("7").IsEmpty() {
 		t.Error(same)
+	}
+	// A float64 holds neither of these.
+	before.Spec.Replicas, after.Spec.Replicas = 1<<62-1, 1<<62-2
+	after.Labels = before.Labels
+	patch = windlass.MergeFrom(before, &after).Locked("7")
+	if body, err := patch.JSON(); err != nil || string(body) != `{"metadata":{"resourceVersion":"7"},"spec":{"replicas":4611686018427387902}}` {
+		t.Errorf("%s %v", body, err)
+	}
+	for _, body := range []string{"null", "1", "{} {}"} {
+		if _, err := windlass.RawPatch(windlass.PatchMerge, []byte(body)).Locked("7").JSON(); err == nil {
+			t.Errorf("%s is no JSON object", body)
+		}
 	}
 	if _, err := replicaSets.Patch(context.Background(), windlass.KeyOf(before), windlass.MergePatch(func() {})); err == nil {
 		t.Error("what has no JSON is no patch")

@@ -2,7 +2,7 @@
 //! `tests/kubectl` and `tests/helm`.
 //!
 //! Only when one is missing or older than its source: linking takes a minute. Without Go
-//! it says so and succeeds, because the tests that need the client then skip themselves.
+//! it says so; the tests that need the client then skip themselves.
 
 use std::fs;
 use std::path::Path;

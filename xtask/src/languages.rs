@@ -5,11 +5,11 @@
 //! its tests then skip themselves.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use windlass_build::project::{Language, PROJECT_FILE, Project};
+use windlass_build::sources;
 use windlass_build::toolchain::Toolchains;
 use windlass_build::{BuildError, Options};
 
@@ -24,8 +24,6 @@ const FOLDERS: [&str; 6] = [
 ];
 /// What every guest depends on.
 const SHARED: [&str; 2] = ["wit", "host/build/src"];
-/// Where builds put things.
-const TARGETS: [&str; 3] = ["target", "node_modules", "__pycache__"];
 
 /// Builds the named guests, or all that have changed.
 pub(crate) fn build(root: &Path, names: &[String]) -> Result<()> {
@@ -115,22 +113,6 @@ fn is_stale(root: &Path, project: &Project, out: &Path) -> bool {
     let shared = SHARED.iter().chain([&sdk]).map(|folder| root.join(folder));
     shared
         .chain([project.folder.clone()])
-        .filter_map(|folder| newest(&folder))
+        .filter_map(|folder| sources::newest(&folder, |_| false))
         .any(|changed| changed > built)
-}
-
-fn newest(folder: &PathBuf) -> Option<SystemTime> {
-    let entries = fs::read_dir(folder).ok()?;
-    let times = entries.flatten().filter_map(|entry| {
-        let path = entry.path();
-        let is_target = path
-            .file_name()
-            .is_some_and(|name| TARGETS.iter().any(|target| name == *target));
-        match path.is_dir() {
-            _ if is_target => None,
-            true => newest(&path),
-            false => entry.metadata().and_then(|metadata| metadata.modified()).ok(),
-        }
-    });
-    times.max()
 }

@@ -1,6 +1,7 @@
 //! How a project in any language becomes a guest: a component of the contract.
 //!
 //! - [`project`] says what a folder holds: its language, its name, what it exports;
+//! - [`sources`] are its files that somebody writes;
 //! - [`toolchain`] finds the pieces that a language needs, or installs them, pinned;
 //! - [`build`] compiles, encodes and reports.
 //!
@@ -13,6 +14,7 @@ pub mod contract;
 pub mod error;
 pub mod project;
 pub mod rust;
+pub mod sources;
 pub mod toolchain;
 
 mod c;

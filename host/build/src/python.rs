@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ use crate::contract;
 use crate::error::BuildError;
 use crate::process;
 use crate::project::{PROJECT_FILE, Project};
+use crate::sources;
 use crate::toolchain::ComponentizePy;
 
 /// Where the module is looked for when no project file names it.
@@ -22,8 +23,8 @@ const READ_PYPROJECT: &str = "import json, sys, tomllib; \
      project = tomllib.load(open(sys.argv[1], 'rb')); \
      print(json.dumps({'dependencies': project.get('project', {}).get('dependencies', []), \
      'sources': project.get('tool', {}).get('uv', {}).get('sources', {})}))";
-/// Folders below a local dependency that are made of it, or are not part of it.
-const NOT_SOURCES: [&str; 4] = ["build", "dist", "target", "__pycache__"];
+/// Folders below a local dependency that are made of it.
+const NOT_SOURCES: [&str; 2] = ["build", "dist"];
 
 /// What a build needs of `pyproject.toml`.
 #[derive(Debug, Deserialize)]
@@ -130,7 +131,8 @@ fn dependencies(project: &Project, tools: &ComponentizePy) -> Result<Option<Path
             continue;
         };
         let folder = project.folder.join(path);
-        let changed = newest(&folder).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let changed =
+            sources::newest(&folder, is_no_source).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         wanted.push(format!("{path} of {:?}", changed.unwrap_or_default()));
         requirements.push(folder.display().to_string());
     }
@@ -163,22 +165,11 @@ fn dependencies(project: &Project, tools: &ComponentizePy) -> Result<Option<Path
     Ok(Some(folder))
 }
 
-/// When something below a folder changed last. Projects in it stand for themselves.
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let entries = std::fs::read_dir(folder).ok()?.flatten();
-    let times = entries.filter_map(|entry| {
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        if !path.is_dir() {
-            return entry.metadata().and_then(|metadata| metadata.modified()).ok();
-        }
-        let is_made = NOT_SOURCES.contains(&name.as_ref()) || name.ends_with(".egg-info");
-        if is_made || name.starts_with('.') || path.join(PROJECT_FILE).is_file() {
-            return None;
-        }
-        newest(&path)
-    });
-    times.max()
+/// What is made of a dependency, and projects in its folder, which stand for themselves.
+fn is_no_source(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_made = NOT_SOURCES.contains(&name.as_ref()) || name.ends_with(".egg-info");
+    is_made || path.join(PROJECT_FILE).is_file()
 }
 
 #[cfg(test)]
@@ -225,7 +216,7 @@ mod tests {
         write("src/package.egg-info/PKG-INFO", 30);
         write(".git/index", 30);
         write("examples/one/windlass.yaml", 30);
-        assert_eq!(newest(folder.path()), Some(source));
-        assert_eq!(newest(&folder.path().join("none")), None);
+        assert_eq!(sources::newest(folder.path(), is_no_source), Some(source));
+        assert_eq!(sources::newest(&folder.path().join("none"), is_no_source), None);
     }
 }

@@ -249,6 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn room_is_coming_free_until_the_last_reader_of_a_cache_that_leaves_is_gone() {
+        let budget = Arc::<Budget>::default();
+        let (cache, other) = (
+            Arc::new(Cache::within(Arc::clone(&budget))),
+            Cache::within(Arc::clone(&budget)),
+        );
+        put(&cache, "a1", 1, "");
+        drop(other);
+        assert!(!budget.is_clearing(), "one that was never filled does not count");
+        cache.leave();
+        cache.leave();
+        let reader = Arc::clone(&cache);
+        drop(cache);
+        assert!(budget.is_clearing() && budget.used() > 0);
+        drop(reader);
+        assert_eq!((budget.is_clearing(), budget.used()), (false, 0));
+    }
+
+    #[test]
     fn a_selection_is_the_same_with_an_index_as_without() {
         let cache = Cache::default();
         for number in 0..20 {

@@ -197,17 +197,20 @@ impl<K: Clone + Eq + Hash> Workqueue<K> {
         self.lock().taken(key)
     }
 
-    /// Ends the processing of a key. If it was added meanwhile it is ready again at once.
-    pub fn done(&self, key: &K) {
-        let (wake, drained) = {
+    /// Ends the processing of a key, and says how it was taken. If it was added meanwhile
+    /// it is ready again at once. Does nothing about a key that is not in processing.
+    pub fn done(&self, key: &K) -> Option<Taken> {
+        let (taken, wake, drained) = {
             let mut state = self.lock();
+            let taken = state.taken(key);
             let wake = state.done(key, now());
-            (wake, state.is_shutting_down() && state.is_drained())
+            (taken, wake, state.is_shutting_down() && state.is_drained())
         };
         self.wake(wake);
         if drained {
             self.shared.drained.notify_waiters();
         }
+        taken
     }
 
     /// Calls [`Workqueue::done`] for a key that was taken when the guard is dropped, so

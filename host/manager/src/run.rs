@@ -469,41 +469,39 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         controller.clear_suspicion(&key);
-        let queued = controller.queue.taken(&key).filter(|queued| queued.priority >= 0);
-        let end = SyncEnd {
-            id: ended.sync,
-            key: &key,
-            waited: queued.map(|queued| queued.waited + (ended.since - ended.taken)),
-            duration: ended.since.elapsed(),
-            result: match &result {
-                Ok(Outcome::Done) => SyncResult::Success,
-                Ok(Outcome::RequeueAfter(_)) => SyncResult::RequeueAfter,
-                Err(SyncError::Retry(_)) => SyncResult::Retry,
-                Err(SyncError::Terminal(_)) => SyncResult::Terminal,
-            },
-            error: match &result {
-                Ok(_) => None,
-                Err(SyncError::Retry(message) | SyncError::Terminal(message)) => Some(message),
-            },
+        let (outcome, error) = match &result {
+            Ok(Outcome::Done) => (SyncResult::Success, None),
+            Ok(Outcome::RequeueAfter(_)) => (SyncResult::RequeueAfter, None),
+            Err(SyncError::Retry(message)) => (SyncResult::Retry, Some(message.as_str())),
+            Err(SyncError::Terminal(message)) => (SyncResult::Terminal, Some(message.as_str())),
         };
-        span.end(end.result, end.error);
-        controller.record(end);
+        let duration = ended.since.elapsed();
+        span.end(outcome, error);
         let queue = &controller.queue;
-        match result {
+        match &result {
             Ok(Outcome::Done) => queue.forget(&key),
             Ok(Outcome::RequeueAfter(after)) => {
                 queue.forget(&key);
-                queue.add_with(key.clone(), 0, after);
+                queue.add_with(key.clone(), 0, *after);
             }
             Err(error) => {
-                controller.report(&key, &error);
+                controller.report(&key, error);
                 match error {
                     SyncError::Retry(_) => queue.add_rate_limited(key.clone()),
                     SyncError::Terminal(_) => queue.forget(&key),
                 }
             }
         }
-        queue.done(&key);
+        // Keys of initial lists and resyncs let all others pass, so their waits say nothing.
+        let queued = queue.done(&key).filter(|taken| taken.priority >= 0);
+        controller.record(SyncEnd {
+            id: ended.sync,
+            key: &key,
+            waited: queued.map(|taken| taken.waited + (ended.since - ended.taken)),
+            duration,
+            result: outcome,
+            error,
+        });
         Ok(())
     }
 

@@ -12,8 +12,10 @@
 //! Promises: a failure costs one instance; the queue and its keys outlive it; each new
 //! instance sees the whole present content, and syncs every key of it.
 
+mod status;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use futures::future::BoxFuture;
 use smol_str::SmolStr;
@@ -27,6 +29,7 @@ use windlass_core::rate_limiter::{Backoff, BackoffConfig};
 use windlass_core::shard::Share;
 use windlass_telemetry::status::ReloadResult;
 
+pub use self::status::{ModuleState, ModuleStatus, Reload};
 use crate::config::ModuleEntry;
 use crate::controller::Controller;
 use crate::grace::Grace;
@@ -36,103 +39,6 @@ use crate::module::Module;
 use crate::permissions;
 use crate::run::{LoopEnd, Orders};
 use crate::version::{self, Ended, Version};
-
-/// Where a module stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModuleState {
-    /// Its component is being loaded, or its caches are filling.
-    Starting,
-    /// Serving.
-    Running,
-    /// Its last instance failed; the next one starts later.
-    BackOff {
-        /// Why.
-        failure: GuestFailure,
-        /// How long from the failure.
-        delay: Duration,
-    },
-    /// Nothing of it can run until something about it changes.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-    /// Ready to run, while another replica does.
-    Standby {
-        /// Which, as far as is known.
-        holder: Option<SmolStr>,
-    },
-    /// Its configuration says that it does not run.
-    Disabled,
-    /// Told to stop, and stopped.
-    Stopped,
-}
-
-impl ModuleState {
-    /// A constant name for status and metrics.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Starting => "Starting",
-            Self::Running => "Running",
-            Self::BackOff { .. } => "BackOff",
-            Self::Failed { .. } => "Failed",
-            Self::Standby { .. } => "Standby",
-            Self::Disabled => "Disabled",
-            Self::Stopped => "Stopped",
-        }
-    }
-}
-
-/// How the latest attempt to change a module ended.
-#[derive(Clone, Debug)]
-pub struct Reload {
-    /// In a word.
-    pub result: ReloadResult,
-    /// What was asked for.
-    pub entry: Arc<ModuleEntry>,
-    /// Nothing: it took over. Otherwise why it did not.
-    pub rejected: Option<String>,
-    /// The component's digest, if it got that far.
-    pub digest: Option<String>,
-    /// When.
-    pub at: SystemTime,
-}
-
-impl Reload {
-    /// The module is as it was asked for.
-    fn new(result: ReloadResult, module: &Module) -> Self {
-        Self {
-            result,
-            entry: Arc::clone(&module.entry),
-            rejected: None,
-            digest: Some(module.guest.digest.clone()),
-            at: SystemTime::now(),
-        }
-    }
-}
-
-/// A module as its supervisor sees it.
-#[derive(Clone, Debug)]
-pub struct ModuleStatus {
-    /// Where it stands.
-    pub state: ModuleState,
-    /// Whether this replica acts for it, alone or with others.
-    pub acts: bool,
-    /// Since when.
-    pub since: SystemTime,
-    /// The version that serves, or served last.
-    pub serving: Option<Arc<Module>>,
-    /// The latest change.
-    pub reload: Option<Reload>,
-    /// Changes that took over.
-    pub reloads_applied: u64,
-    /// Changes that were rejected before anything of them ran.
-    pub reloads_rejected: u64,
-    /// Changes whose instance failed before it could serve.
-    pub reloads_not_started: u64,
-    /// Components that were fetched again and were the same.
-    pub reloads_unchanged: u64,
-}
 
 /// What a supervisor is told.
 #[derive(Debug)]
@@ -238,17 +144,7 @@ enum Event {
 
 impl Supervisor {
     pub(crate) fn new(controller: Arc<Controller>, surroundings: Surroundings, grace: Grace) -> Self {
-        let (status, _) = watch::channel(ModuleStatus {
-            state: ModuleState::Starting,
-            acts: false,
-            since: SystemTime::now(),
-            serving: None,
-            reload: None,
-            reloads_applied: 0,
-            reloads_rejected: 0,
-            reloads_not_started: 0,
-            reloads_unchanged: 0,
-        });
+        let (status, _) = watch::channel(ModuleStatus::starting());
         Self {
             controller,
             surroundings,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "utf8.h"
 #include "windlass/json.h"
 #include "windlass/memory.h"
@@ -356,8 +357,7 @@ static bool equal_strings(wl_json one, wl_json other) {
   return left == right && memcmp(first, second, left) == 0;
 }
 
-// The member with the same name.
-static wl_json counterpart(wl_json object, wl_json name) {
+wl_json wl_json_counterpart(wl_json object, wl_json name) {
   wl_json_walk walk = {.of = object};
   while (wl_json_next(&walk)) {
     if (equal_strings(walk.name, name)) return walk.value;
@@ -368,7 +368,7 @@ static wl_json counterpart(wl_json object, wl_json name) {
 static bool covers_members(wl_json present, wl_json wanted) {
   wl_json_walk walk = {.of = wanted};
   while (wl_json_next(&walk)) {
-    wl_json found = counterpart(present, walk.name);
+    wl_json found = wl_json_counterpart(present, walk.name);
     if (found.text == NULL || !wl_json_covers(found, walk.value)) return false;
   }
   return true;
@@ -401,7 +401,7 @@ static bool equal_members(wl_json one, wl_json other) {
   if (wl_json_count(one) != wl_json_count(other)) return false;
   wl_json_walk walk = {.of = one};
   while (wl_json_next(&walk)) {
-    wl_json found = counterpart(other, walk.name);
+    wl_json found = wl_json_counterpart(other, walk.name);
     if (found.text == NULL || !wl_json_equal(walk.value, found)) return false;
   }
   return true;

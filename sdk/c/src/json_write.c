@@ -7,7 +7,6 @@
 #include "arena.h"
 #include "utf8.h"
 #include "windlass/json.h"
-#include "windlass/memory.h"
 
 static const wl_json absent = {0};
 
@@ -167,9 +166,13 @@ wl_json wl_json_vprint(const char *format, va_list arguments) {
   while (format != NULL && *format != 0) {
     if (*format == '%') {
       format = put_argument(&writer, format + 1, &rest);
-    } else {
-      put_byte(&writer, *format == '\'' ? '"' : *format);
+    } else if (*format == '\'') {
+      put_byte(&writer, '"');
       format++;
+    } else {
+      size_t plain = strcspn(format, "%'");
+      put_bytes(&writer, format, plain);
+      format += plain;
     }
   }
   va_end(rest);
@@ -194,12 +197,12 @@ static void put_member(wl_json_writer *writer, wl_json name, wl_json value) {
 
 // An array with another item at a position; a position that is not there changes nothing.
 static wl_json set_item(wl_json array, const char *const *path, wl_json item) {
-  const char *position = path[0];
+  wl_json present = wl_json_at(array, path[0]);
   wl_json_writer writer = {0};
   wl_json_open(&writer, '[');
   wl_json_walk walk = {.of = array};
-  for (size_t place = 0; wl_json_next(&walk); place++) {
-    bool is_it = strcmp(position, wl_print("%zu", place)) == 0;
+  while (wl_json_next(&walk)) {
+    bool is_it = walk.value.text == present.text;
     wl_json value = is_it ? wl_json_set_path(walk.value, path + 1, item) : walk.value;
     if (value.text != NULL) wl_json_put(&writer, value);
   }
@@ -232,15 +235,6 @@ wl_json wl_json_set_path(wl_json value, const char *const *path, wl_json member)
   return wl_json_type_of(value) == WL_JSON_ARRAY ? set_item(value, path, member) : set_member(value, path, member);
 }
 
-// The value of the first member whose name, without its escapes, is that of another.
-static wl_json find(wl_json object, wl_json name) {
-  wl_json_walk walk = {.of = object};
-  while (wl_json_next(&walk)) {
-    if (wl_json_equal(walk.name, name)) return walk.value;
-  }
-  return absent;
-}
-
 wl_json wl_json_merge(wl_json value, wl_json patch) {
   if (wl_json_type_of(patch) != WL_JSON_OBJECT) return patch;
   wl_json_writer writer = {0};
@@ -248,12 +242,13 @@ wl_json wl_json_merge(wl_json value, wl_json patch) {
   bool is_object = wl_json_type_of(value) == WL_JSON_OBJECT;
   wl_json_walk old = {.of = is_object ? value : absent};
   while (wl_json_next(&old)) {
-    if (find(patch, old.name).text == NULL) put_member(&writer, old.name, old.value);
+    if (wl_json_counterpart(patch, old.name).text == NULL) put_member(&writer, old.name, old.value);
   }
   wl_json_walk change = {.of = patch};
   while (wl_json_next(&change)) {
     if (wl_json_type_of(change.value) == WL_JSON_NULL) continue;
-    wl_json merged = wl_json_merge(is_object ? find(value, change.name) : absent, change.value);
+    wl_json present = is_object ? wl_json_counterpart(value, change.name) : absent;
+    wl_json merged = wl_json_merge(present, change.value);
     put_member(&writer, change.name, merged);
   }
   wl_json_close(&writer, '}');

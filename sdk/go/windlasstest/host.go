@@ -56,7 +56,7 @@ func scalarAt(at any, path []string) string {
 	case string:
 		return at
 	case bool, float64:
-		return fmt.Sprint(at)
+		return string(encode(at))
 	}
 	return ""
 }

@@ -22,6 +22,15 @@ pub enum Build {
 }
 
 impl Build {
+    /// Good ones and broken ones, as they might follow each other.
+    pub const SUCCESSION: [Self; 5] = [
+        Self::New(1),
+        Self::Truncated,
+        Self::New(2),
+        Self::Original,
+        Self::NoHandler,
+    ];
+
     /// Whether a host can run it.
     #[must_use]
     pub fn is_good(self) -> bool {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use futures::future::try_join_all;
@@ -27,6 +27,7 @@ use windlass_manager::supervisor::{ModuleState, ModuleStatus};
 use windlass_registry::cache::Cache;
 use windlass_telemetry::otlp::Tracer;
 
+use crate::builds::{Build, Builds};
 use crate::cluster::Namespace;
 use crate::wait;
 
@@ -165,6 +166,29 @@ impl InProcess {
                 && serving.is_some_and(|module| module.guest.digest == digest)
         };
         self.wait_for(name, &format!("component {digest}"), serves).await
+    }
+
+    /// Replaces the guest of a module so many times, by new, old and broken builds, each
+    /// when the change before has been dealt with. It has to serve all the time.
+    pub async fn replace(&self, builds: &Builds, name: &str, times: usize) -> Result<()> {
+        let changes = |status: &ModuleStatus| status.reloads_applied + status.reloads_rejected;
+        for build in Build::SUCCESSION.into_iter().cycle().take(times) {
+            let before = changes(&self.module(name)?.status.borrow());
+            builds.replace(name, build)?;
+            let changed = |status: &ModuleStatus| changes(status) > before;
+            let status = self.wait_for(name, "the change", changed).await?;
+            let rejected = status.reload.and_then(|reload| reload.rejected);
+            ensure!(
+                rejected.is_none() == build.is_good(),
+                "{name} {build:?}: {rejected:?}"
+            );
+            ensure!(
+                status.state == ModuleState::Running,
+                "{name} {build:?}: {:?}",
+                status.state
+            );
+        }
+        Ok(())
     }
 
     /// How often a module's instance failed.

@@ -9,6 +9,7 @@ pub mod census;
 pub mod cluster;
 pub mod docker_registry;
 pub mod figures;
+pub mod fleet;
 pub mod helm;
 pub mod in_process;
 pub mod kubectl;

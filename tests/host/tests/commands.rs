@@ -40,31 +40,34 @@ fn run_into(arguments: &[&str], output: impl Into<Stdio>) -> Result<(Option<i32>
     Ok((ended.status.code(), errors.collect()))
 }
 
-/// Runs `windlass run` with this configuration, beside which lie these files.
+/// Runs `windlass run` to its end with this configuration and kubeconfig, both of them in
+/// `folder`.
+fn run_host(
+    folder: &Path,
+    configuration: &str,
+    kubeconfig: &str,
+    flags: &[&str],
+) -> Result<(Option<i32>, String)> {
+    let (config, credentials) = (folder.join("host.yaml"), folder.join("kubeconfig"));
+    std::fs::write(&config, configuration)?;
+    std::fs::write(&credentials, kubeconfig)?;
+    let (config, credentials) = (config.to_string_lossy(), credentials.to_string_lossy());
+    let arguments = ["run", "--config", &config, "--kubeconfig", &credentials];
+    run(&[&arguments, flags].concat(), folder)
+}
+
+/// What it says of a configuration that is wrong, beside which lie these files.
 fn run_configuration(text: &str, files: &[(&str, &[u8])]) -> Result<String> {
     let folder = tempfile::tempdir()?;
-    let config = folder.path().join("host.yaml");
-    std::fs::write(&config, text)?;
     for (name, bytes) in files {
         std::fs::write(folder.path().join(name), bytes)?;
     }
-    let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, kubeconfig_for("http://127.0.0.1:1", ""))?;
-    let path = config.to_string_lossy();
-    let (code, output) = run(
-        &[
-            "run",
-            "--config",
-            &path,
-            "--kubeconfig",
-            &kubeconfig.to_string_lossy(),
-        ],
-        folder.path(),
-    )?;
+    let (code, output) = run_host(folder.path(), text, &kubeconfig_for(NOBODY, ""), &[])?;
     assert_eq!(code, Some(1), "{output}");
+    let folder = folder.path().to_string_lossy();
     Ok(output
-        .replace(&*path, "host.yaml")
-        .replace(&*folder.path().to_string_lossy(), "FOLDER"))
+        .replace(&format!("{folder}/host.yaml"), "host.yaml")
+        .replace(&*folder, "FOLDER"))
 }
 
 fn kubeconfig_for(server: &str, cluster_extra: &str) -> String {
@@ -74,6 +77,8 @@ fn kubeconfig_for(server: &str, cluster_extra: &str) -> String {
     )
 }
 
+/// Where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:1";
 const HEAD: &str = "apiVersion: windlass.dev/v1alpha1\nkind: HostConfiguration\n";
 
 fn module(rest: &str) -> String {
@@ -135,17 +140,9 @@ fn a_link_out_of_the_configuration_s_folder_is_not_followed() -> Result<()> {
     let guest = repository().canonicalize()?.join("target/guests/replicaset.wasm");
     std::os::unix::fs::symlink(&guest, folder.path().join("mine.wasm"))?;
     std::os::unix::fs::symlink(guest.parent().unwrap_or(&guest), folder.path().join("guests"))?;
-    let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, kubeconfig_for("http://127.0.0.1:1", ""))?;
     for file in ["mine.wasm", "guests/replicaset.wasm"] {
-        let config = folder.path().join("host.yaml");
-        std::fs::write(
-            &config,
-            format!("{HEAD}modules:\n- name: mine\n  source: {{file: {file}}}\n"),
-        )?;
-        let (config, kubeconfig) = (config.to_string_lossy(), kubeconfig.to_string_lossy());
-        let arguments = ["run", "--config", &config, "--kubeconfig", &kubeconfig];
-        let (code, output) = run(&arguments, folder.path())?;
+        let text = format!("{HEAD}modules:\n- name: mine\n  source: {{file: {file}}}\n");
+        let (code, output) = run_host(folder.path(), &text, &kubeconfig_for(NOBODY, ""), &[])?;
         assert_eq!(code, Some(1), "{output}");
         assert!(
             output.starts_with(&format!("error: module mine: cannot read {file} in")),
@@ -201,28 +198,15 @@ fn permissions_that_are_not_granted_are_listed() -> Result<()> {
 #[test]
 fn an_api_server_that_cannot_be_reached_or_trusted_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (config, kubeconfig) = (folder.path().join("host.yaml"), folder.path().join("kubeconfig"));
-    std::fs::write(&config, HEAD)?;
-    let arguments = [
-        "run",
-        "--config",
-        &*config.to_string_lossy(),
-        "--kubeconfig",
-        &*kubeconfig.to_string_lossy(),
-    ]
-    .map(str::to_owned);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-
-    std::fs::write(&kubeconfig, kubeconfig_for("https://127.0.0.1:1", ""))?;
-    let (code, output) = run(&arguments, folder.path())?;
+    let run = |kubeconfig: &str| run_host(folder.path(), HEAD, kubeconfig, &[]);
+    let (code, output) = run(&kubeconfig_for("https://127.0.0.1:1", ""))?;
     assert_eq!(code, Some(1));
     assert!(
         output.starts_with("error: cannot reach the API server at https://127.0.0.1:1"),
         "{output}"
     );
 
-    std::fs::write(&kubeconfig, "clusters: [")?;
-    let (code, output) = run(&arguments, folder.path())?;
+    let (code, output) = run("clusters: [")?;
     assert_eq!(code, Some(1));
     assert!(output.starts_with("error: cannot use kubeconfig"), "{output}");
 
@@ -237,8 +221,7 @@ fn an_api_server_that_cannot_be_reached_or_trusted_is_named() -> Result<()> {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    std::fs::write(&kubeconfig, kubeconfig_for(&format!("https://{address}"), ""))?;
-    let (code, output) = run(&arguments, folder.path())?;
+    let (code, output) = run(&kubeconfig_for(&format!("https://{address}"), ""))?;
     assert_eq!(code, Some(1));
     assert!(
         output.starts_with("error: no TLS connection to the API server"),
@@ -273,21 +256,9 @@ fn a_status_port_in_use_is_found_before_anything_runs() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
-    let (config, kubeconfig) = (folder.path().join("host.yaml"), folder.path().join("kubeconfig"));
-    std::fs::write(&config, HEAD)?;
-    // Nobody is there, which would be the next error.
-    std::fs::write(&kubeconfig, kubeconfig_for("http://127.0.0.1:1", ""))?;
-    let (config, kubeconfig) = (config.to_string_lossy(), kubeconfig.to_string_lossy());
-    let arguments = [
-        "run",
-        "--config",
-        &config,
-        "--kubeconfig",
-        &kubeconfig,
-        "--status-address",
-        &address,
-    ];
-    let (code, output) = run(&arguments, folder.path())?;
+    // That nobody is there would be the next error.
+    let flags = ["--status-address", &address];
+    let (code, output) = run_host(folder.path(), HEAD, &kubeconfig_for(NOBODY, ""), &flags)?;
     assert_eq!(code, Some(1));
     let expected = format!("error: cannot serve status and metrics on {address}: the address is in use");
     assert!(output.starts_with(&expected), "{output}");
@@ -298,23 +269,17 @@ fn a_status_port_in_use_is_found_before_anything_runs() -> Result<()> {
 async fn an_api_server_of_an_unknown_authority_or_another_name_is_not_trusted() -> Result<()> {
     let cluster = Cluster::up(&["--nodes", "1", "--no-modules"]).await?;
     let folder = tempfile::tempdir()?;
-    let (config, kubeconfig) = (folder.path().join("host.yaml"), folder.path().join("kubeconfig"));
-    std::fs::write(&config, HEAD)?;
     let text = std::fs::read_to_string(cluster.kubeconfig())?;
     let line = |key: &str| text.lines().find(|line| line.trim_start().starts_with(key));
     let authority = line("certificate-authority-data:").unwrap_or_default();
     assert!(!authority.is_empty(), "{text}");
     let another_name = format!(
         "{authority}\n{}tls-server-name: other.example",
-        " ".repeat(authority.len() - authority.trim_start().len(),)
+        " ".repeat(authority.len() - authority.trim_start().len())
     );
     for replacement in ["", &another_name] {
-        std::fs::write(&kubeconfig, text.replace(authority, replacement))?;
-        let (config, kubeconfig) = (config.to_string_lossy(), kubeconfig.to_string_lossy());
-        let (code, output) = run(
-            &["run", "--config", &config, "--kubeconfig", &kubeconfig],
-            folder.path(),
-        )?;
+        let kubeconfig = text.replace(authority, replacement);
+        let (code, output) = run_host(folder.path(), HEAD, &kubeconfig, &[])?;
         assert_eq!(code, Some(1));
         assert!(
             output.starts_with("error: no TLS connection to the API server"),

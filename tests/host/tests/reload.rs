@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::Result;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, PostParams};
 use serde_json::json;
 use windlass_manager::config::ModuleEntry;
 use windlass_manager::supervisor::{ModuleState, ModuleStatus};
 use windlass_telemetry::status::ReloadResult;
 use windlass_tests::builds::{Build, Builds};
 use windlass_tests::census::PodCensus;
+use windlass_tests::fleet::{Fleet, PODS};
 use windlass_tests::in_process::{InProcess, STOCK, from_file, stock};
 use windlass_tests::wait;
 
@@ -20,109 +21,39 @@ const COUNTER: &str = "windlass-fixture-counter";
 const MINIMAL: &str = "windlass-fixture-minimal";
 const HOSTILE: &str = "windlass-fixture-hostile";
 
-async fn wait_for(
-    cluster: &InProcess,
-    name: &str,
-    what: &str,
-    holds: impl Fn(&ModuleStatus) -> bool,
-) -> Result<ModuleStatus> {
-    let mut module = cluster.module(name)?;
-    match tokio::time::timeout(wait::LIMIT, module.status.wait_for(&holds)).await {
-        Ok(status) => Ok(status?.clone()),
-        Err(_) => anyhow::bail!(
-            "{name}: waited for {what}; now {:?}",
-            cluster.module(name)?.status.borrow()
-        ),
-    }
-}
-
 fn counters(numbers: std::ops::Range<usize>) -> Vec<ModuleEntry> {
     numbers
         .map(|number| from_file(&format!("counter-{number}"), &format!("{COUNTER}.wasm")))
         .collect()
 }
 
-fn changes(status: &ModuleStatus) -> u64 {
-    status.reloads_applied + status.reloads_rejected
-}
-
-/// Replaces one guest again and again, each time when the change before has been dealt with.
-async fn replace(cluster: &InProcess, builds: &Builds, name: &str, times: usize) -> Result<()> {
-    let order = [
-        Build::New(1),
-        Build::Truncated,
-        Build::New(2),
-        Build::Original,
-        Build::NoHandler,
-    ];
-    for build in order.into_iter().cycle().take(times) {
-        let before = changes(&cluster.module(name)?.status.borrow());
-        builds.replace(name, build)?;
-        let status = wait_for(cluster, name, "the change", |status| changes(status) > before).await?;
-        let rejected = status.reload.and_then(|reload| reload.rejected);
-        assert_eq!(
-            rejected.is_none(),
-            build.is_good(),
-            "{name} {build:?}: {rejected:?}"
-        );
-        assert_eq!(status.state, ModuleState::Running, "{name} serves all the time");
-    }
-    Ok(())
-}
-
 /// 20 Deployments of 50 replicas are rolled pod by pod, while each stock guest is replaced
 /// 50 times by new, old and broken builds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rollout_of_a_thousand_pods_survives_two_hundred_replacements() -> Result<()> {
-    const DEPLOYMENTS: usize = 20;
-    const REPLICAS: usize = 50;
     let builds = Builds::of(&STOCK)?;
     let cluster = InProcess::start(builds.path(), 100, stock()).await?;
     // What the builds compile to is cached now, as an operator's second replica would find it.
-    try_join_all(STOCK.map(|name| replace(&cluster, &builds, name, 5))).await?;
+    let succession = Build::SUCCESSION.len();
+    try_join_all(STOCK.map(|name| cluster.replace(&builds, name, succession))).await?;
     let namespace = &cluster.namespace;
     let census = PodCensus::start(namespace.pods(), "").await?;
-    let names: Vec<String> = (0..DEPLOYMENTS).map(|number| format!("web-{number}")).collect();
-    let strategy = json!({"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 1}});
-    let spec = json!({"replicas": REPLICAS, "strategy": strategy});
-    try_join_all(
-        names
-            .iter()
-            .map(|name| namespace.create_deployment(name, spec.clone())),
-    )
-    .await?;
-    for name in &names {
-        namespace.wait_complete(name).await?;
-    }
+    let fleet = Fleet::create(namespace).await?;
     let counted = || async { Ok(census.count()) };
-    wait::until("every pod", counted, |count| *count == DEPLOYMENTS * REPLICAS).await?;
+    wait::until("every pod", counted, |count| *count == PODS).await?;
 
     let all_replaced = AtomicBool::new(false);
     // As often as it takes, so that all replacements meet a rollout.
     let rolling = async {
-        let deployments = namespace.deployments();
         let mut rollouts = 0;
         while !all_replaced.load(Ordering::Relaxed) {
             rollouts += 1;
-            try_join_all(names.iter().map(|name| {
-                let container = json!({"name": name, "image": format!("pause:v{rollouts}")});
-                let image = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
-                let deployments = deployments.clone();
-                async move {
-                    deployments
-                        .patch(name, &PatchParams::default(), &Patch::Strategic(image))
-                        .await
-                }
-            }))
-            .await?;
-            for name in &names {
-                namespace.wait_complete(name).await?;
-            }
+            fleet.roll(&format!("pause:v{rollouts}")).await?;
         }
         anyhow::Ok(rollouts)
     };
     let replacing = async {
-        let replaced = try_join_all(STOCK.map(|name| replace(&cluster, &builds, name, 50))).await;
+        let replaced = try_join_all(STOCK.map(|name| cluster.replace(&builds, name, 50))).await;
         all_replaced.store(true, Ordering::Relaxed);
         replaced
     };
@@ -134,7 +65,7 @@ async fn a_rollout_of_a_thousand_pods_survives_two_hundred_replacements() -> Res
         .iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none())
         .collect();
-    assert_eq!(live.len(), DEPLOYMENTS * REPLICAS);
+    assert_eq!(live.len(), PODS);
     let image = |pod: &k8s_openapi::api::core::v1::Pod| pod.spec.as_ref()?.containers.first()?.image.clone();
     assert!(
         live.iter()
@@ -142,7 +73,7 @@ async fn a_rollout_of_a_thousand_pods_survives_two_hundred_replacements() -> Res
     );
     assert_eq!(
         census.count(),
-        (1 + rollouts) * DEPLOYMENTS * REPLICAS,
+        (1 + rollouts) * PODS,
         "each pod replaced exactly once"
     );
     for name in STOCK {
@@ -177,10 +108,11 @@ async fn twenty_modules_come_change_and_go_at_once_and_share_one_watch() -> Resu
     }
     changed[0].enabled = false;
     cluster.host.apply(changed);
-    wait_for(&cluster, "counter-10", "disabled", |status| {
-        status.state == ModuleState::Disabled
-    })
-    .await?;
+    cluster
+        .wait_for("counter-10", "disabled", |status| {
+            status.state == ModuleState::Disabled
+        })
+        .await?;
     for number in 11..30 {
         let workers = |status: &ModuleStatus| {
             status
@@ -188,7 +120,9 @@ async fn twenty_modules_come_change_and_go_at_once_and_share_one_watch() -> Resu
                 .as_ref()
                 .is_some_and(|module| module.concurrency.in_each == 3)
         };
-        wait_for(&cluster, &format!("counter-{number}"), "three workers", workers).await?;
+        cluster
+            .wait_for(&format!("counter-{number}"), "three workers", workers)
+            .await?;
     }
     assert_eq!((cluster.host.modules().len(), config_maps(&cluster)), (20, 1));
 
@@ -239,13 +173,14 @@ async fn changes_that_overtake_each_other_end_at_the_last() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(u64::from(number % 7) * 3)).await;
     }
     let last = sha256(&builds.bytes(COUNTER, Build::New(CHANGES))?);
-    wait_for(&cluster, COUNTER_MODULE, "the last change", |status| {
-        let serving = status.serving.as_ref();
-        serving.is_some_and(|module| {
-            module.guest.digest == last && module.concurrency.in_each == usize::from(CHANGES)
+    cluster
+        .wait_for(COUNTER_MODULE, "the last change", |status| {
+            let serving = status.serving.as_ref();
+            serving.is_some_and(|module| {
+                module.guest.digest == last && module.concurrency.in_each == usize::from(CHANGES)
+            })
         })
-    })
-    .await?;
+        .await?;
     assert_eq!(cluster.restarts(COUNTER_MODULE)?, 0, "no instance failed");
     cluster.stop().await;
     Ok(())
@@ -261,17 +196,19 @@ async fn a_module_that_is_renamed_starts_when_the_old_name_has_drained() -> Resu
     let mut cluster = InProcess::start(builds.path(), 1, counters(0..1)).await?;
     let old = cluster.module("counter-0")?;
     cluster.host.apply(counters(1..2));
-    wait_for(&cluster, "counter-1", "running", |status| {
-        status.state == ModuleState::Running
-    })
-    .await?;
+    cluster
+        .wait_for("counter-1", "running", |status| {
+            status.state == ModuleState::Running
+        })
+        .await?;
     assert_eq!(old.status.borrow().state, ModuleState::Stopped);
     // And back again, while the other one may still be draining.
     cluster.host.apply(counters(0..1));
-    wait_for(&cluster, "counter-0", "running", |status| {
-        status.state == ModuleState::Running
-    })
-    .await?;
+    cluster
+        .wait_for("counter-0", "running", |status| {
+            status.state == ModuleState::Running
+        })
+        .await?;
     cluster.stop().await;
     Ok(())
 }
@@ -283,7 +220,7 @@ async fn a_broken_module_becomes_good_again_and_says_what_was_wrong() -> Result<
     let mut cluster = InProcess::start(builds.path(), 1, Vec::new()).await?;
     cluster.host.apply(counters(0..1));
     let failed = |status: &ModuleStatus| matches!(&status.state, ModuleState::Failed { .. });
-    let status = wait_for(&cluster, "counter-0", "failed", failed).await?;
+    let status = cluster.wait_for("counter-0", "failed", failed).await?;
     let reason = status
         .reload
         .and_then(|reload| reload.rejected)
@@ -293,10 +230,11 @@ async fn a_broken_module_becomes_good_again_and_says_what_was_wrong() -> Result<
         "{reason}"
     );
     builds.replace(COUNTER, Build::Original)?;
-    wait_for(&cluster, "counter-0", "running", |status| {
-        status.state == ModuleState::Running
-    })
-    .await?;
+    cluster
+        .wait_for("counter-0", "running", |status| {
+            status.state == ModuleState::Running
+        })
+        .await?;
     cluster.stop().await;
     Ok(())
 }
@@ -312,10 +250,11 @@ async fn each_attempt_is_counted_as_what_became_of_it() -> Result<()> {
     let mut cluster = InProcess::start(builds.path(), 1, hostile("none")).await?;
     cluster.host.apply(hostile("start-error"));
     let last = |status: &ModuleStatus| status.reload.as_ref().map(|reload| reload.result);
-    let status = wait_for(&cluster, "hostile", "no start", |status| {
-        last(status) == Some(ReloadResult::NotStarted)
-    })
-    .await?;
+    let status = cluster
+        .wait_for("hostile", "no start", |status| {
+            last(status) == Some(ReloadResult::NotStarted)
+        })
+        .await?;
     let reason = status.reload.and_then(|reload| reload.rejected);
     assert_eq!(reason.as_deref(), Some("start failed: no flux capacitor"));
     assert_eq!(status.state, ModuleState::Running, "the one before goes on");
@@ -323,17 +262,15 @@ async fn each_attempt_is_counted_as_what_became_of_it() -> Result<()> {
     builds.replace(HOSTILE, Build::Truncated)?;
     cluster.host.apply(hostile("none"));
     let refused = |status: &ModuleStatus| last(status) == Some(ReloadResult::Refused);
-    wait_for(&cluster, "hostile", "a refusal", refused).await?;
+    cluster.wait_for("hostile", "a refusal", refused).await?;
     builds.replace(HOSTILE, Build::New(1))?;
-    wait_for(&cluster, "hostile", "a swap", |status| {
-        status.reloads_applied == 2
-    })
-    .await?;
+    cluster
+        .wait_for("hostile", "a swap", |status| status.reloads_applied == 2)
+        .await?;
     builds.replace(HOSTILE, Build::New(1))?;
-    let status = wait_for(&cluster, "hostile", "nothing new", |status| {
-        status.reloads_unchanged > 0
-    })
-    .await?;
+    let status = cluster
+        .wait_for("hostile", "nothing new", |status| status.reloads_unchanged > 0)
+        .await?;
     assert_eq!(
         last(&status),
         Some(ReloadResult::Swapped),
@@ -358,12 +295,13 @@ async fn what_is_no_longer_granted_ends_at_once() -> Result<()> {
     entries[0].grant_declared = Some(false);
     cluster.host.apply(entries);
     let failed = |status: &ModuleStatus| matches!(&status.state, ModuleState::Failed { .. });
-    wait_for(&cluster, COUNTER_MODULE, "failed", failed).await?;
+    cluster.wait_for(COUNTER_MODULE, "failed", failed).await?;
     cluster.host.apply(counters(0..1));
-    wait_for(&cluster, COUNTER_MODULE, "running", |status| {
-        status.state == ModuleState::Running
-    })
-    .await?;
+    cluster
+        .wait_for(COUNTER_MODULE, "running", |status| {
+            status.state == ModuleState::Running
+        })
+        .await?;
     tokio::time::timeout(Duration::from_secs(30), cluster.stop()).await?;
     Ok(())
 }

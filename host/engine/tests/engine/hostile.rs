@@ -71,7 +71,7 @@ async fn an_endless_loop_exceeds_the_cpu_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn so_does_one_that_waits_for_turns() {
+async fn so_does_one_that_was_taken_off_its_thread() {
     costs_its_instance("loop", GuestFailure::Cpu { budget: BUDGET }).await;
 }
 

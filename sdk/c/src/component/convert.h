@@ -3,6 +3,7 @@
 #ifndef WINDLASS_CONVERT_H
 #define WINDLASS_CONVERT_H
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../arena.h"
@@ -32,7 +33,7 @@ static inline windlass_controller_types_api_resource_t wl_lend_resource(const wl
 // where they are and go with it.
 static inline const char *wl_take(windlass_string_t text) {
   const char *copy = wl_copy((const char *)text.ptr, text.len);
-  if (text.len > 0) wl_arena_adopt(text.ptr);
+  if (text.len > 0) free(text.ptr);
   return copy;
 }
 

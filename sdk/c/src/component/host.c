@@ -4,6 +4,7 @@
 
 #include "convert.h"
 #include "windlass/lister.h"
+#include "windlass/object.h"
 #include "windlass/services.h"
 #include "windlass/time.h"
 
@@ -18,7 +19,7 @@ wl_json wl_lister_get(uint32_t watch, wl_key key) {
 static wl_objects take_objects(windlass_controller_lister_list_json_t list) {
   wl_json *objects = wl_alloc(list.len * sizeof *objects);
   for (size_t at = 0; at < list.len; at++) objects[at] = wl_take_json(list.ptr[at]);
-  if (list.len > 0) wl_arena_adopt(list.ptr);
+  if (list.len > 0) free(list.ptr);
   return (wl_objects){.objects = objects, .count = list.len};
 }
 
@@ -64,7 +65,7 @@ static const wl_error *take_error(windlass_controller_types_api_error_t error) {
     causes[at] = (wl_cause){
         .reason = wl_take(cause.reason), .field = wl_take(cause.field), .message = wl_take(cause.message)};
   }
-  if (error.causes.len > 0) wl_arena_adopt(error.causes.ptr);
+  if (error.causes.len > 0) free(error.causes.ptr);
   wl_error *taken = wl_alloc(sizeof *taken);
   *taken = (wl_error){
       // In the contract's order; what a later contract adds is like anything else.
@@ -160,16 +161,15 @@ void wl_log(wl_level level, const char *const *texts, size_t count) {
 bool wl_log_enabled(wl_level level) { return windlass_controller_logging_enabled((uint8_t)level); }
 
 void wl_host_record(const wl_host_event *event) {
-  const char *version = event->resource->version;
-  if (event->resource->group[0] != 0) version = wl_print("%s/%s", event->resource->group, version);
-  wl_json meta = wl_json_at(event->regarding, "metadata");
+  wl_key key = wl_key_of(event->regarding);
+  wl_json version = wl_json_at(event->regarding, "metadata", "resourceVersion");
   windlass_controller_recorder_event_t lent = {
-      .regarding = {.api_version = wl_lend(version),
+      .regarding = {.api_version = wl_lend(wl_api_version(event->resource)),
                     .kind = wl_lend(event->resource->kind),
-                    .namespace_ = wl_lend(wl_json_text(wl_json_at(meta, "namespace"))),
-                    .name = wl_lend(wl_json_text(wl_json_at(meta, "name"))),
-                    .uid = wl_lend(wl_json_text(wl_json_at(meta, "uid"))),
-                    .resource_version = wl_lend(wl_json_text(wl_json_at(meta, "resourceVersion")))},
+                    .namespace_ = wl_lend(key.namespace),
+                    .name = wl_lend(key.name),
+                    .uid = wl_lend(wl_uid(event->regarding)),
+                    .resource_version = wl_lend(wl_json_text(version))},
       .event_type = (uint8_t)event->type,
       .reason = wl_lend(event->reason),
       .message = wl_lend(event->message),

@@ -26,7 +26,7 @@ static wl_delta take_delta(const exports_windlass_controller_observer_delta_t *d
 static wl_batch take_batch(const exports_windlass_controller_observer_batch_t *batch) {
   wl_delta *deltas = wl_alloc(batch->deltas.len * sizeof *deltas);
   for (size_t at = 0; at < batch->deltas.len; at++) deltas[at] = take_delta(&batch->deltas.ptr[at]);
-  if (batch->deltas.len > 0) wl_arena_adopt(batch->deltas.ptr);
+  if (batch->deltas.len > 0) free(batch->deltas.ptr);
   return (wl_batch){
       .watch = batch->watch,
       .resource = {.group = wl_take(batch->resource.group),
@@ -44,7 +44,7 @@ __attribute__((weak)) void exports_windlass_controller_observer_observe(
   wl_scope scope = wl_scope_begin();
   wl_batch *taken = wl_alloc(batches->len * sizeof *taken);
   for (size_t at = 0; at < batches->len; at++) taken[at] = take_batch(&batches->ptr[at]);
-  if (batches->len > 0) wl_arena_adopt(batches->ptr);
+  if (batches->len > 0) free(batches->ptr);
   wl_registered()->observe(taken, batches->len);
   wl_scope_end(scope);
 }

@@ -7,17 +7,18 @@
 
 // === Lister ===
 
-static wl_objects watched(uint32_t watch, const char *namespace) {
+static const char *plural_of(uint32_t watch) {
   const wl_manifest *manifest = wl_the_fake.manifest;
   // A host ends the instance; so does this.
   if (watch >= manifest->watch_count || manifest->watches[watch].resource == NULL) abort();
-  return wl_store_list(manifest->watches[watch].resource->plural, namespace);
+  return manifest->watches[watch].resource->plural;
 }
 
-wl_json wl_lister_get(uint32_t watch, wl_key key) {
-  if (watch >= wl_the_fake.manifest->watch_count || wl_the_fake.manifest->watches[watch].resource == NULL) abort();
-  return wl_store_find(wl_the_fake.manifest->watches[watch].resource->plural, key);
+static wl_objects watched(uint32_t watch, const char *namespace) {
+  return wl_store_list(plural_of(watch), namespace);
 }
+
+wl_json wl_lister_get(uint32_t watch, wl_key key) { return wl_store_find(plural_of(watch), key); }
 
 typedef bool (*condition)(wl_json object, const char *argument, const char *other);
 

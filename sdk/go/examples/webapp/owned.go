@@ -21,16 +21,6 @@ func own(app *WebApp) meta.ObjectMeta {
 
 func appLabels(app *WebApp) map[string]string { return map[string]string{"app": app.Name} }
 
-// hasLabels tells whether labels are there among others.
-func hasLabels(present, wanted map[string]string) bool {
-	for name, value := range wanted {
-		if found, ok := present[name]; !ok || found != value {
-			return false
-		}
-	}
-	return true
-}
-
 // addLabels is the present labels with others set.
 func addLabels(present, wanted map[string]string) map[string]string {
 	joined := map[string]string{}
@@ -80,8 +70,8 @@ func correctDeployment(current, wanted *Deployment) windlass.Patch {
 	})
 	isRight := at >= 0 && reflect.DeepEqual(current.Spec.Template.Spec.Containers[at], container) &&
 		orElse(current.Spec.Replicas, 1) == *wanted.Spec.Replicas &&
-		hasLabels(current.Labels, wanted.Labels) &&
-		hasLabels(current.Spec.Template.Labels, wanted.Spec.Template.Labels)
+		wanted.Spec.Selector.Matches(current.Labels) &&
+		wanted.Spec.Selector.Matches(current.Spec.Template.Labels)
 	if isRight {
 		return windlass.MergePatch(struct{}{})
 	}

@@ -338,7 +338,11 @@ fn queue(data: &[u8]) {
             "limited" => queue.add_rate_limited(key),
             "forget" => queue.forget(&key),
             "take" => taken.extend(queue.try_get()),
-            "done" => taken.drain(..).for_each(|key| queue.done(&key)),
+            "done" => {
+                for key in taken.drain(..) {
+                    queue.done(&key);
+                }
+            }
             _ => drop(queue.try_add(key, priority, after)),
         }
         assert!(taken.len() >= queue.processing());

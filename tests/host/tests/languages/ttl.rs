@@ -1,9 +1,8 @@
 //! ConfigMaps past the time in their annotation are deleted.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Result, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, PostParams};
@@ -21,28 +20,9 @@ in_every_language!(ttl: expires, two_thousand_at_once);
 const ANNOTATION: &str = "ttl.windlass.dev/expires";
 
 /// A time from now as RFC 3339 writes it.
-fn time(from_now: i64) -> Result<String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let at = i64::try_from(now)? + from_now;
-    let (days, of_day) = (at.div_euclid(86_400), at.rem_euclid(86_400));
-    // The civil date of a day number, counted from March of year 0.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    Ok(format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
-    ))
+fn time(from_now_seconds: i64) -> String {
+    let seconds = Timestamp::now().as_second() + from_now_seconds;
+    Timestamp::from_second(seconds).unwrap_or_default().to_string()
 }
 
 async fn create(maps: &Api<ConfigMap>, name: &str, expires: Option<&str>) -> Result<()> {
@@ -66,10 +46,10 @@ async fn expires(guest: Guest) -> Result<()> {
     let cluster = &running.cluster;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.namespace.client.clone(), "default");
     create(&maps, "kept", None).await?;
-    create(&maps, "later", Some(&time(3_600)?)).await?;
+    create(&maps, "later", Some(&time(3_600))).await?;
     create(&maps, "broken", Some("tomorrow")).await?;
-    create(&maps, "soon", Some(&time(3)?)).await?;
-    create(&maps, "past", Some(&time(-3_600)?)).await?;
+    create(&maps, "soon", Some(&time(3))).await?;
+    create(&maps, "past", Some(&time(-3_600))).await?;
     until_gone(&maps, "past").await?;
     until_gone(&maps, "soon").await?;
     for name in ["kept", "later", "broken"] {
@@ -95,7 +75,7 @@ async fn two_thousand_at_once(guest: Guest) -> Result<()> {
         rules: vec![fault(FaultKind::InternalError), fault(FaultKind::Conflict)],
     });
     let maps: Api<ConfigMap> = Api::namespaced(cluster.namespace.client.clone(), "default");
-    let expires = time(2)?;
+    let expires = time(2);
     let all = stream::iter(0..OBJECTS).map(|number| {
         let (maps, expires) = (&maps, &expires);
         async move { create(maps, &format!("many-{number}"), Some(expires)).await }
