@@ -4,7 +4,7 @@
 import { client } from "./client.js";
 import { ApiError, RetryError } from "./errors.js";
 import { log } from "./log.js";
-import { controllerOf, controllerReference, isDeleting } from "./meta.js";
+import { controllerOf, controllerReference, isDeleting, patchMetadata } from "./meta.js";
 import { formatKey, keyOf } from "./resource.js";
 import { selectorMatches } from "./selector.js";
 
@@ -61,7 +61,8 @@ class Claim {
     log.debug("adopting", { kind: this.#resource.kind, object: name });
     const reference = controllerReference(this.#ownerResource, this.#owner);
     try {
-      this.#setOwners(object, [...(object.metadata.ownerReferences ?? []), reference]);
+      const ownerReferences = [...(object.metadata.ownerReferences ?? []), reference];
+      patchMetadata(this.#resource, object, { ownerReferences });
       return true;
     } catch (error) {
       if (ApiError.isNotFound(error)) return false;
@@ -72,23 +73,13 @@ class Claim {
   #release(object) {
     log.debug("releasing", { kind: this.#resource.kind, object: formatKey(keyOf(object)) });
     const { uid } = this.#owner.metadata;
+    const ownerReferences = object.metadata.ownerReferences.filter((reference) => reference.uid !== uid);
     try {
-      this.#setOwners(
-        object,
-        object.metadata.ownerReferences.filter((reference) => reference.uid !== uid),
-      );
+      patchMetadata(this.#resource, object, { ownerReferences });
     } catch (error) {
       // Gone, or no longer what it was: the reference is not ours any more.
       if (!ApiError.isNotFound(error) && !ApiError.isInvalid(error)) throw error;
     }
-  }
-
-  /** A merge patch, which every resource takes, for the very object and version looked at. */
-  #setOwners(object, ownerReferences) {
-    const { uid, resourceVersion } = object.metadata;
-    client.patch(this.#resource, keyOf(object), "merge-patch", {
-      metadata: { uid, resourceVersion, ownerReferences },
-    });
   }
 
   /** The cache may not know yet that the owner was deleted or replaced, so this asks the server. */

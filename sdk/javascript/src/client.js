@@ -3,7 +3,7 @@
 import { host } from "#host";
 import { apiCall } from "./errors.js";
 import { parse, stringify } from "./json.js";
-import { keyOf, toApiResource, withKind } from "./resource.js";
+import { keyOf, toApiResource, toKey, withKind } from "./resource.js";
 import { currentSync } from "./sync.js";
 
 export const client = Object.freeze({
@@ -52,7 +52,7 @@ export const client = Object.freeze({
 
 /** As the contract's `target`. */
 function target(resource, key, subresource = "") {
-  return { resource: toApiResource(resource), key: keyOf({ metadata: key }), subresource };
+  return { resource: toApiResource(resource), key: toKey(key), subresource };
 }
 
 function call(verb, ...parameters) {

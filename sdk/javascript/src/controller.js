@@ -99,12 +99,12 @@ function logThrown(where, error) {
   log.error("the controller threw", { in: where, error: String(error), stack: error?.stack?.trimEnd() ?? "" });
 }
 
-class MappedEvent {
+/** An object that changed, and what it was before. Most handlers read neither, so it is parsed when it is. */
+class Change {
   #body;
   #old;
 
-  constructor(watch, key, body, old) {
-    this.watch = watch;
+  constructor(key, body, old) {
     this.key = key;
     this.#body = body;
     this.#old = old;
@@ -119,24 +119,18 @@ class MappedEvent {
   }
 }
 
-class Delta {
-  #body;
-  #old;
+class MappedEvent extends Change {
+  constructor(watch, key, body, old) {
+    super(key, body, old);
+    this.watch = watch;
+  }
+}
 
+class Delta extends Change {
   constructor({ kind, key, initial, body, old }) {
+    super(key, body, old);
     this.kind = kind;
-    this.key = key;
     this.initial = initial;
-    this.#body = body;
-    this.#old = old;
-  }
-
-  get object() {
-    return parse(this.#body);
-  }
-
-  get old() {
-    return this.#old ? parse(this.#old) : undefined;
   }
 }
 

@@ -27,19 +27,22 @@ export function hasFinalizer(object, finalizer) {
 
 export function addFinalizer(resource, object, finalizer) {
   if (hasFinalizer(object, finalizer)) return object;
-  return setFinalizers(resource, object, [...(object.metadata.finalizers ?? []), finalizer]);
+  return patchMetadata(resource, object, { finalizers: [...(object.metadata.finalizers ?? []), finalizer] });
 }
 
 export function removeFinalizer(resource, object, finalizer) {
   if (!hasFinalizer(object, finalizer)) return object;
-  const kept = object.metadata.finalizers.filter((name) => name !== finalizer);
-  return setFinalizers(resource, object, kept);
+  const finalizers = object.metadata.finalizers.filter((name) => name !== finalizer);
+  return patchMetadata(resource, object, { finalizers });
 }
 
-/** A merge patch replaces the list, so it is sent for the version that was looked at. */
-function setFinalizers(resource, object, finalizers) {
+/**
+ * A merge patch, which every resource takes. It replaces lists, so it is sent for the very
+ * object and version that was looked at.
+ */
+export function patchMetadata(resource, object, fields) {
   const { uid, resourceVersion } = object.metadata;
-  return client.patch(resource, keyOf(object), "merge-patch", { metadata: { uid, resourceVersion, finalizers } });
+  return client.patch(resource, keyOf(object), "merge-patch", { metadata: { uid, resourceVersion, ...fields } });
 }
 
 export function findCondition(conditions, type) {
@@ -49,8 +52,13 @@ export function findCondition(conditions, type) {
 export function setCondition(conditions = [], condition) {
   const found = findCondition(conditions, condition.type);
   const since = found?.status === condition.status ? found.lastTransitionTime : undefined;
-  const set = { ...condition, lastTransitionTime: since ?? now().toISOString().replace(/\.\d+Z$/, "Z") };
+  const set = { ...condition, lastTransitionTime: since ?? formatTime(now()) };
   return found ? conditions.map((known) => (known === found ? set : known)) : [...conditions, set];
+}
+
+/** As the API writes times: whole seconds. */
+export function formatTime(time) {
+  return time.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 export function removeCondition(conditions = [], type) {

@@ -6,7 +6,12 @@ export function resource({ apiVersion, kind, plural }) {
 }
 
 export function keyOf({ metadata }) {
-  return { namespace: metadata.namespace ?? "", name: metadata.name ?? "" };
+  return toKey(metadata);
+}
+
+/** As the contract's `object-key`. */
+export function toKey({ namespace, name }) {
+  return { namespace: namespace ?? "", name: name ?? "" };
 }
 
 export function formatKey({ namespace, name }) {

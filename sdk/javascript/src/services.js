@@ -3,7 +3,7 @@
 
 import { host } from "#host";
 import { parse } from "./json.js";
-import { keyOf } from "./resource.js";
+import { resource, toKey } from "./resource.js";
 
 export function enqueue(key, { after = 0, priority = 0 } = {}) {
   enqueueAll([{ key, after, priority }]);
@@ -12,7 +12,7 @@ export function enqueue(key, { after = 0, priority = 0 } = {}) {
 export function enqueueAll(items) {
   host().workqueue.add(
     items.map(({ key, after = 0, priority = 0 }) => ({
-      key: keyOf({ metadata: key }),
+      key: toKey(key),
       afterMs: Math.ceil(after),
       priority,
     })),
@@ -20,11 +20,9 @@ export function enqueueAll(items) {
 }
 
 export function resolve(apiVersion, kind) {
-  const [version, group = ""] = apiVersion.split("/").reverse();
-  const mapping = host().discovery.resolve(group, version, kind);
-  if (!mapping) return undefined;
-  const { resource, namespaced } = mapping;
-  return { apiVersion, group, version, kind, plural: resource.plural, namespaced };
+  const named = resource({ apiVersion, kind });
+  const mapping = host().discovery.resolve(named.group, named.version, kind);
+  return mapping ? { ...named, plural: mapping.resource.plural, namespaced: mapping.namespaced } : undefined;
 }
 
 export function config() {

@@ -3,7 +3,7 @@
 import { host } from "#host";
 import { terminalCall } from "./errors.js";
 import { parse } from "./json.js";
-import { keyOf, toApiResource } from "./resource.js";
+import { toApiResource, toKey } from "./resource.js";
 
 const EVENTS = ["added", "updated", "deleted"];
 
@@ -11,7 +11,7 @@ export class Lister {
   #position;
 
   get(key) {
-    const body = host().lister.get(this.position, keyOf({ metadata: key }));
+    const body = host().lister.get(this.position, toKey(key));
     return body ? parse(body) : undefined;
   }
 

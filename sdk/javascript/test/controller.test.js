@@ -159,6 +159,21 @@ test("observers get every delta before the next sync, with the watch it is of", 
   assert.deepEqual(seen, ["added Pod default/a -", "updated Pod default/a 1", "sync", "deleted Pod default/a -", "sync"]);
 });
 
+test("observers see what their watch selects come and go", () => {
+  /** @type {string[]} */
+  const seen = [];
+  const cluster = clusterOf(undefined, {
+    watches: [watch(PODS, { observe: true, labelSelector: "app=web" })],
+    observe: (batches) =>
+      void seen.push(...batches.flatMap(({ deltas }) => deltas.map(({ kind, key }) => `${kind} ${key.name}`))),
+  });
+  cluster.put(PODS, pod("a"));
+  for (const app of ["web", "db"]) cluster.edit(PODS, "default/a", ({ metadata }) => (metadata.labels = { app }));
+  cluster.remove(PODS, "default/a");
+  cluster.sync("default/a");
+  assert.deepEqual(seen, ["added a", "deleted a"]);
+});
+
 test("events, queue, discovery, time, chance and log reach the host", () => {
   const cluster = clusterOf(() => {
     recorder.warning(pod("a"), "Odd", "this is odd", { action: "Looking" });

@@ -94,6 +94,14 @@ class CodecTest(unittest.TestCase):
         self.assertEqual(changed["spec"], {**body["spec"], "image": "z"})  # type: ignore[dict-item]
         self.assertEqual(changed["metadata"], {"name": "a", "selfLink": "/a"})
 
+    def test_what_is_unknown_is_kept_beside_what_is_absent(self) -> None:
+        @dataclass
+        class Scale:
+            replicas: int | None
+
+        body = {"unknown": 1}
+        self.assertEqual(encode(decode(Scale, body)), body)
+
     def test_strict_refuses_unknown_keys(self) -> None:
         with self.assertRaisesRegex(DecodeError, "Port: unknown: colour"):
             decode(Port, {"name": "a", "colour": "red"}, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import unittest
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -42,6 +43,7 @@ from windlass import (
     Unstructured,
     Watch,
 )
+from windlass.controller import check_exports
 from windlass.metrics import Counter, Gauge, Histogram
 from windlass.testing import Cluster
 
@@ -138,6 +140,49 @@ class Case(unittest.TestCase):
         self.cluster.controller.body = body
         self.cluster.sync("default/a")
         return answers[0]
+
+
+class Bare(Controller):
+    """Has nothing but what a controller must have."""
+
+    manifest = Manifest("bare", "1", watches=[Watch(Job, enqueue=Mapped()), Watch(Pod, observe=True)])
+
+    async def sync_handler(self, key: ObjectKey) -> None:
+        pass
+
+
+class ExportTest(unittest.TestCase):
+    def test_a_controller_exports_what_it_has(self) -> None:
+        check_exports(Bare, [])
+        check_exports(Scripted, ["observer", "mapper"])
+        with self.assertRaises(TypeError) as raised:
+            check_exports(Scripted, ["observer"])
+        self.assertEqual(
+            str(raised.exception),
+            "Scripted has a method `keys_for`, which nobody would call: write `exports: [mapper]` into windlass.yaml",
+        )
+        with self.assertRaises(TypeError) as raised:
+            check_exports(Bare, ["observer"])
+        self.assertEqual(
+            str(raised.exception), "windlass.yaml exports the observer, but Bare has no method `observe`"
+        )
+
+    def test_a_controller_without_a_handler_is_none(self) -> None:
+        class Idle(Controller):
+            manifest = Manifest("idle", "1")
+
+        class Promised(Bare, windlass.Mapper):
+            pass
+
+        self.assertRaisesRegex(TypeError, "^Idle has no method `sync_handler`$", check_exports, Idle, [])
+        self.assertRaisesRegex(TypeError, "^Promised has no method `keys_for`$", check_exports, Promised, ["mapper"])
+        with self.assertRaisesRegex(TypeError, "sync_handler"):
+            Idle()  # type: ignore[abstract]
+
+    def test_a_fake_cluster_says_what_its_watches_miss(self) -> None:
+        with Cluster(Bare) as cluster:
+            self.assertRaisesRegex(AssertionError, "watch 0 is mapped", cluster.put, job("j"))
+            self.assertRaisesRegex(AssertionError, "watch 1 is observed", cluster.put, pod("a"))
 
 
 class OutcomeTest(Case):
@@ -259,6 +304,8 @@ class WriteTest(Case):
             self.assertEqual(updated.metadata.generation, 2)
             with self.assertRaises(Conflict):
                 await jobs.update(created)
+            with self.assertRaises(Conflict):
+                await jobs.patch(key, {"metadata": {"uid": "another"}})
             updated["status"] = {"active": 1}
             self.assertEqual((await jobs.update_status(updated))["status"], {"active": 1})
             await jobs.patch_status(key, {"status": {"failed": 2}})
@@ -288,6 +335,12 @@ class WriteTest(Case):
 
         self.within(move)
         self.assertEqual(self.cluster.get(Pod, "default/a").to_json()["spec"], {"nodeName": "n2", "containers": []})
+
+    def test_a_dictionary_may_hold_dataclasses(self) -> None:
+        body = Job({**job("j"), "metadata": windlass.ObjectMeta(name="j", namespace="default")})
+        self.cluster.put(body)
+        self.assertEqual(self.cluster.get(Job, "default/j").metadata.name, "j")
+        self.assertIs(Unstructured.of(Job.resource), Unstructured.of(Job.resource))
 
     def test_lists_come_in_pages(self) -> None:
         for name in "abcde":
@@ -431,6 +484,14 @@ class ServiceTest(Case):
         self.assertTrue(all(0 <= chance.random() < 1 for _ in range(100)))
         self.assertTrue(all(1 <= chance.randint(1, 6) <= 6 for _ in range(100)))
         self.assertLess(chance.getrandbits(100), 1 << 100)
+        self.assertRaisesRegex(TypeError, "no state to get", copy.copy, chance)
+        self.assertRaisesRegex(TypeError, "no state to set", chance.setstate, ())
+
+    def test_time_passes_as_a_test_says(self) -> None:
+        wall, steady = windlass.now(), windlass.monotonic()
+        self.cluster.advance(timedelta(milliseconds=5))
+        self.assertEqual(windlass.now() - wall, timedelta(milliseconds=5))
+        self.assertEqual(windlass.monotonic() - steady, timedelta(milliseconds=5))
 
     def test_without_a_host_there_is_nothing_to_ask(self) -> None:
         self.cluster.close()

@@ -1,9 +1,11 @@
 // The fake cluster's store: the objects, and what the server does when they are written.
 
 import { isEqual, stringify } from "../json.js";
+import { formatTime } from "../meta.js";
 import { formatKey, keyOf } from "../resource.js";
 import { refusal } from "./failure.js";
 import { applyPatch } from "./patch.js";
+import { parseSelector } from "./selector.js";
 import { project } from "./view.js";
 
 export class Store {
@@ -18,7 +20,7 @@ export class Store {
   series = new Map();
   served = [];
   #objects = new Map();
-  #deltas = [];
+  #changes = [];
   #counter = 0;
 
   nextNumber() {
@@ -48,7 +50,7 @@ export class Store {
     const key = keyOf(object);
     const old = this.find(resource, key);
     this.#objects.set(idOf(resource, key), { collection: collectionOf(resource), object });
-    this.#deltas.push({ resource, kind: old ? "updated" : "added", object, old });
+    this.#changes.push({ resource, old, object });
     return structuredClone(object);
   }
 
@@ -56,7 +58,7 @@ export class Store {
     const old = this.find(resource, key);
     if (!old) return;
     this.#objects.delete(idOf(resource, key));
-    this.#deltas.push({ resource, kind: "deleted", object: old });
+    this.#changes.push({ resource, old });
   }
 
   create(resource, namespace, body) {
@@ -125,27 +127,31 @@ export class Store {
   }
 
   timestamp() {
-    return new Date(this.now).toISOString().replace(/\.\d+Z$/, "Z");
+    return formatTime(new Date(this.now));
   }
 
   /** What observed watches saw since the last time, a batch for each delta. */
   takeBatches() {
-    return this.#deltas.splice(0).flatMap(({ resource, ...delta }) =>
-      this.manifest.watches.flatMap((watch, position) =>
-        watch.observe && watch.target.tag === "one" && collectionOf(watch.target.val) === collectionOf(resource)
-          ? [toBatch(watch, position, delta)]
-          : [],
-      ),
-    );
+    return this.#changes
+      .splice(0)
+      .flatMap((change) => this.manifest.watches.flatMap((watch, position) => toBatches(watch, position, change)));
   }
 }
 
-function toBatch(watch, position, { kind, object, old }) {
-  const body = (whole) => stringify(project(watch.view, whole));
-  const delta = { kind, key: keyOf(object), initial: false, body: body(object) };
-  if (old && watch.oldBodies) delta.old = body(old);
-  const namespaced = object.metadata.namespace !== undefined;
-  return { watch: position, resource: watch.target.val, kind: object.kind, namespaced, deltas: [delta] };
+/** One at most: none for a watch that does not observe the object. */
+function toBatches(watch, position, { resource, ...change }) {
+  const { observe, target, labelSelector, view, oldBodies } = watch;
+  if (!observe || target.tag !== "one" || collectionOf(target.val) !== collectionOf(resource)) return [];
+  const isWatched = parseSelector(labelSelector);
+  const [old, object] = [change.old, change.object].map((one) => (isWatched(one?.metadata.labels) ? one : undefined));
+  const last = object ?? old;
+  if (!last) return [];
+  const kind = object ? (old ? "updated" : "added") : "deleted";
+  const body = (whole) => stringify(project(view, whole));
+  const delta = { kind, key: keyOf(last), initial: false, body: body(last) };
+  if (kind === "updated" && oldBodies) delta.old = body(old);
+  const namespaced = last.metadata.namespace !== undefined;
+  return [{ watch: position, resource: target.val, kind: last.kind, namespaced, deltas: [delta] }];
 }
 
 function collectionOf({ group, plural }) {

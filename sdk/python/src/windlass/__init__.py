@@ -35,7 +35,7 @@ from .conditions import (
     remove_condition,
     set_condition,
 )
-from .controller import Batch, Controller, ControllerT, Delta, MappedEvent, Result
+from .controller import Batch, Controller, ControllerT, Delta, MappedEvent, Mapper, Observer, Result
 from .errors import (
     AlreadyExists,
     ApiError,
@@ -123,6 +123,7 @@ __all__ = [
     "Manifest",
     "Mapped",
     "MappedEvent",
+    "Mapper",
     "Metadata",
     "NamespaceTerminating",
     "NotFound",
@@ -130,6 +131,7 @@ __all__ = [
     "Object",
     "ObjectKey",
     "ObjectMeta",
+    "Observer",
     "On",
     "OwnedBy",
     "OwnerReference",
@@ -182,7 +184,8 @@ def main(controller: type[ControllerT]) -> type[ControllerT]:
     decorator `@windlass.main`, or as the module's last line. Natively it does nothing, so
     tests import the module as it is.
 
-    Raises `TypeError` when the controller and the `exports` of `windlass.yaml` disagree.
+    The build fails with a `TypeError` when the controller has no `sync_handler`, or when it and the
+    `exports` of `windlass.yaml` disagree.
     """
     if importlib.util.find_spec("wit_world") is not None:
         from ._component import export

@@ -37,7 +37,7 @@ from ._host import (
     QueueItem,
     install,
 )
-from .controller import Batch, Controller, Delta, MappedEvent, run_start, run_sync
+from .controller import Batch, Controller, Delta, MappedEvent, check_exports, run_start, run_sync
 from .errors import ApiError, ApiErrorKind, Error, StatusCause, Terminal, error_of_kind
 from .manifest import DiscoveredWatch, Fields, Itself, Manifest, Mapped, Metadata, On, OwnedBy, Watch
 from .objects import ObjectKey, Resource
@@ -143,13 +143,14 @@ class ComponentHost:
 
 def export(kind: type[Controller], module: dict[str, Any]) -> None:
     """Gives a module what componentize-py looks for in it."""
-    _check_world(kind)
+    check_exports(kind, [name.lower() for name in ("Observer", "Mapper") if hasattr(exports, name)])
     install(ComponentHost())
     log.install()
-    controllers: list[Controller] = []
+    controllers: list[Any] = []
 
-    def controller() -> Controller:
-        # Each call makes a Handler of its own; the controller is the instance's.
+    def controller() -> Any:
+        # Each call makes a Handler of its own; the controller is the instance's. It has the
+        # methods that are exported below, as was checked above.
         if not controllers:
             log.follow_level()
             controllers.append(kind())
@@ -195,21 +196,6 @@ def export(kind: type[Controller], module: dict[str, Any]) -> None:
                 return [_wit_key(key) for key in keys]
 
         module["Mapper"] = Mapper
-
-
-def _check_world(kind: type[Controller]) -> None:
-    """What the controller overrides is what the component exports."""
-    for export_name, method in (("Observer", "observe"), ("Mapper", "keys_for")):
-        overrides = getattr(kind, method) is not getattr(Controller, method)
-        if overrides and not hasattr(exports, export_name):
-            raise TypeError(
-                f"{kind.__name__} has a method `{method}`, which nobody would call: "
-                f"write `exports: [{export_name.lower()}]` into windlass.yaml"
-            )
-        if not overrides and hasattr(exports, export_name):
-            raise TypeError(
-                f"windlass.yaml exports the {export_name.lower()}, but {kind.__name__} has no method `{method}`"
-            )
 
 
 def _logged(what: str, call: Callable[[], Any]) -> Any:

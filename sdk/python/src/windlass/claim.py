@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .client import Client
-from .codec import encode
+from .client import Client, patch_metadata
 from .errors import ApiError, Error, Invalid, NotFound, Retry, aggregate
 from .objects import AnyObject, OwnerReference, Unstructured, controller_reference
 from .selector import LabelSelector
@@ -99,10 +98,4 @@ class Claim:
 
 
 async def _patch(candidate: AnyObject, owners: list[OwnerReference]) -> None:
-    metadata = candidate.metadata
-    patch = {
-        "uid": metadata.uid,
-        "resourceVersion": metadata.resource_version,
-        "ownerReferences": encode(owners),
-    }
-    await Client(Unstructured.of(candidate.resource)).patch(candidate.key, {"metadata": patch})
+    await patch_metadata(Client(Unstructured.of(candidate.resource)), candidate, ownerReferences=owners)

@@ -172,13 +172,20 @@ class Client(Generic[ObjectT]):
 
     def _json(self, body: Body) -> JsonObject:
         if isinstance(body, AnyObject):
-            sent: JsonObject = encode(body.to_json())
-            return sent
+            return body.to_json()
         return {
             "apiVersion": self._resource.api_version,
             "kind": self._resource.kind,
             **{name: encode(value) for name, value in body.items()},
         }
+
+
+async def patch_metadata(client: Client[ObjectT], about: AnyObject, **fields: Any) -> ObjectT:
+    """Patches metadata of the very object and version that was read. Lists are replaced, so a
+    change in between has to be a `Conflict`."""
+    metadata = about.metadata
+    patch = {"uid": metadata.uid, "resourceVersion": metadata.resource_version, **fields}
+    return await client.patch(about.key, {"metadata": patch})
 
 
 def _key(body: JsonObject) -> ObjectKey:

@@ -89,9 +89,7 @@ def _encode_dataclass(value: Any) -> JsonObject:
     encoded = dict(value.__dict__.get(_REST, ()))
     for name, field, left_out in _fields(cast(Any, type(value))):
         item = getattr(value, field)
-        if item is None or (not item and item == left_out):
-            encoded.pop(name, None)
-        else:
+        if item is not None and (item or item != left_out):
             encoded[name] = encode(item)
     return encoded
 
@@ -252,13 +250,18 @@ def _dataclass(kind: type) -> _Decoder:
             if item is not None:
                 known[field] = decoder(item, prefix + name)
             elif not has_default:
-                try:
-                    known[field] = decoder(None, prefix + name)
-                except DecodeError:
-                    raise DecodeError(f"{prefix}{name}: missing") from None
+                known[field] = _absent(decoder, prefix + name)
         instance = kind(**known)
-        if len(value) > len(known) and (rest := {k: v for k, v in value.items() if k not in fields}):
+        if rest := {name: item for name, item in value.items() if name not in fields}:
             instance.__dict__[_REST] = rest
         return instance
 
     return decode_dataclass
+
+
+def _absent(decoder: _Decoder, path: str) -> Any:
+    """The value of a field that is not there: `None`, where its type allows that."""
+    try:
+        return decoder(None, path)
+    except DecodeError:
+        raise DecodeError(f"{path}: missing") from None

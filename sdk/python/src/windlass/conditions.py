@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -51,14 +51,7 @@ def set_condition(conditions: list[Condition], condition: Condition) -> bool:
         transition = old.last_transition_time
     else:
         transition = condition.last_transition_time or now().replace(microsecond=0)
-    new = Condition(
-        condition.type,
-        condition.status,
-        condition.reason,
-        condition.message,
-        transition,
-        condition.observed_generation,
-    )
+    new = replace(condition, last_transition_time=transition)
     if new == old:
         return False
     if old is None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Literal, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 from . import metrics
 from ._host import sync_id
@@ -78,8 +80,9 @@ class Batch:
     deltas: Sequence[Delta]
 
 
-class Controller:
-    """A controller. `windlass.main` makes a component of it.
+class Controller(ABC):
+    """A controller. `windlass.main` makes a component of it. One that observes or maps has the
+    methods of `Observer` and `Mapper` besides.
 
     There is one per instance, made before the first call that needs it. Between two
     `await`s nothing else runs, so its attributes need no lock. Syncs of different keys
@@ -100,27 +103,55 @@ class Controller:
         """Called once, after the caches have synced and the initial content was observed. What
         it raises is a failed start: back-off, then a new instance."""
 
+    @abstractmethod
     async def sync_handler(self, key: ObjectKey) -> Result | None:
         """One level-triggered pass for one key; must be idempotent. The object may be gone.
 
         Raise `Retry` or `Terminal`, or let an `ApiError` pass, which is tried again. Any other
         exception is tried again, too, with its traceback in the log, and ends nothing else.
         """
-        raise NotImplementedError
 
+
+@runtime_checkable
+class Observer(Protocol):
+    """What a controller has whose `windlass.yaml` says `exports: [observer]`. Whoever has the
+    method is one; to be a base as well (`class Mine(Controller, Observer)`) lets type checkers
+    compare."""
+
+    @abstractmethod
     def observe(self, batches: Sequence[Batch]) -> None:
         """Every delta of the watches with `observe`, in order, the initial content first, and
         before any sync that could depend on it. Must not wait. What it raises ends the
         instance, since a model that missed a change is wrong; a new one begins afresh."""
-        raise NotImplementedError
 
+
+@runtime_checkable
+class Mapper(Protocol):
+    """What a controller has whose `windlass.yaml` says `exports: [mapper]`, as `Observer` is."""
+
+    @abstractmethod
     def keys_for(self, event: MappedEvent) -> Iterable[ObjectKey]:
         """The keys that an event concerns. May read listers. Must not wait. What it raises ends
         the instance, since the keys would be lost."""
-        raise NotImplementedError
 
 
 ControllerT = TypeVar("ControllerT", bound=Controller)
+
+
+def check_exports(kind: type[Controller], exported: Container[str]) -> None:
+    """What the controller has is what the component exports. Raises `TypeError`."""
+    if inspect.isabstract(kind):
+        missing = ", ".join(f"`{name}`" for name in sorted(kind.__abstractmethods__))
+        raise TypeError(f"{kind.__name__} has no method {missing}")
+    for export, method in (("observer", "observe"), ("mapper", "keys_for")):
+        is_there, is_exported = hasattr(kind, method), export in exported
+        if is_there and not is_exported:
+            raise TypeError(
+                f"{kind.__name__} has a method `{method}`, which nobody would call: "
+                f"write `exports: [{export}]` into windlass.yaml"
+            )
+        if is_exported and not is_there:
+            raise TypeError(f"windlass.yaml exports the {export}, but {kind.__name__} has no method `{method}`")
 
 
 async def run_start(controller: Controller) -> None:

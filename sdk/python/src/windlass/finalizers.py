@@ -6,14 +6,16 @@ between raises `Conflict` and no other finalizer is lost; the manifest asks for 
 
 from __future__ import annotations
 
-from .client import Client
+from .client import Client, patch_metadata
 from .objects import ObjectT
 
 
 async def add_finalizer(about: ObjectT, finalizer: str) -> ObjectT:
     """The object with this finalizer: itself if it has it, otherwise what the server answered."""
     finalizers = about.metadata.finalizers
-    return about if finalizer in finalizers else await _write(about, [*finalizers, finalizer])
+    if finalizer in finalizers:
+        return about
+    return await patch_metadata(Client(type(about)), about, finalizers=[*finalizers, finalizer])
 
 
 async def remove_finalizer(about: ObjectT, finalizer: str) -> ObjectT:
@@ -22,14 +24,5 @@ async def remove_finalizer(about: ObjectT, finalizer: str) -> ObjectT:
     finalizers = about.metadata.finalizers
     if finalizer not in finalizers:
         return about
-    return await _write(about, [known for known in finalizers if known != finalizer])
-
-
-async def _write(about: ObjectT, finalizers: list[str]) -> ObjectT:
-    metadata = about.metadata
-    patch = {
-        "uid": metadata.uid,
-        "resourceVersion": metadata.resource_version,
-        "finalizers": finalizers,
-    }
-    return await Client(type(about)).patch(about.key, {"metadata": patch})
+    kept = [known for known in finalizers if known != finalizer]
+    return await patch_metadata(Client(type(about)), about, finalizers=kept)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 from .codec import OMIT_ZERO, JsonObject, decode, encode
@@ -146,11 +147,11 @@ class AnyObject:
     @classmethod
     def from_json(cls, value: JsonObject) -> Self:
         """Reads one. Raises `DecodeError` when it does not fit."""
-        raise NotImplementedError
+        return decode(cls, value)
 
     def to_json(self) -> JsonObject:
-        """All of it, with `apiVersion` and `kind`."""
-        raise NotImplementedError
+        """All of it, with `apiVersion` and `kind`, as `json.dumps` takes it."""
+        return {**encode(self), "apiVersion": self.resource.api_version, "kind": self.resource.kind}
 
 
 @dataclass
@@ -160,22 +161,15 @@ class Object(AnyObject):
 
     metadata: ObjectMeta
 
-    @classmethod
-    def from_json(cls, value: JsonObject) -> Self:
-        return decode(cls, value)
-
-    def to_json(self) -> JsonObject:
-        encoded: JsonObject = encode(self)
-        return {**encoded, "apiVersion": self.resource.api_version, "kind": self.resource.kind}
-
 
 class Unstructured(dict[str, Any], AnyObject):
     """Base of dictionaries that are Kubernetes objects. The cheapest way to read: nothing is
     done after `json.loads`."""
 
     @staticmethod
+    @cache
     def of(resource: Resource) -> type[Unstructured]:
-        """A class for a resource that is known only when it runs, as from `resolve`."""
+        """The class for a resource that is known only when it runs, as from `resolve`."""
         return type(resource.kind, (Unstructured,), {"resource": resource})
 
     @property
@@ -187,13 +181,6 @@ class Unstructured(dict[str, Any], AnyObject):
     def metadata(self) -> ObjectMeta:
         """Its metadata, read anew each time; to change it, change the dictionary."""
         return decode(ObjectMeta, self["metadata"], "metadata")
-
-    @classmethod
-    def from_json(cls, value: JsonObject) -> Self:
-        return cls(value)
-
-    def to_json(self) -> JsonObject:
-        return {**self, "apiVersion": self.resource.api_version, "kind": self.resource.kind}
 
 
 ObjectT = TypeVar("ObjectT", bound=AnyObject)

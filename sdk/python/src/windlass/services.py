@@ -66,9 +66,9 @@ class Random(random.Random):
         """Does nothing: the host seeds itself."""
 
     def getstate(self) -> Any:
-        """There is no state to get."""
-        raise NotImplementedError("the host's randomness has no state to get")
+        """Raises `TypeError`, and so do copies, which ask for it: the state is the host's."""
+        raise TypeError("the host's randomness has no state to get")
 
     def setstate(self, state: Any) -> None:
-        """There is no state to set."""
-        raise NotImplementedError("the host's randomness has no state to set")
+        """Raises `TypeError`."""
+        raise TypeError("the host's randomness has no state to set")

@@ -74,11 +74,17 @@ function readyReplicas(app: WebApp): number {
   return (found && isControlledBy(found, app) && found.status?.readyReplicas) || 0;
 }
 
-function setReady(app: WebApp, status: "True" | "False", reason: string, message: string): void {
+function setReady(
+  app: WebApp,
+  readyReplicas: number,
+  status: "True" | "False",
+  reason: string,
+  message: string,
+): void {
   const observedGeneration = app.metadata.generation ?? 0;
   const condition = { type: "Ready", status, reason, message, observedGeneration };
   const conditions = setCondition(app.status?.conditions, condition);
-  updateStatus(WEB_APPS, app, { observedGeneration, readyReplicas: readyReplicas(app), conditions });
+  updateStatus(WEB_APPS, app, { observedGeneration, readyReplicas, conditions });
 }
 
 /** The Service goes first, so that nothing is sent to what is about to end. */
@@ -100,8 +106,8 @@ function reconcile(app: WebApp): void {
   const ready = readyReplicas(app);
   const { replicas = 1 } = app.spec;
   const message = `${ready} of ${replicas} replicas are ready`;
-  if (ready === replicas) setReady(app, "True", "AllReady", message);
-  else setReady(app, "False", "Progressing", message);
+  if (ready === replicas) setReady(app, ready, "True", "AllReady", message);
+  else setReady(app, ready, "False", "Progressing", message);
 }
 
 export const { blockingHandler } = defineController({
@@ -128,7 +134,7 @@ export const { blockingHandler } = defineController({
     try {
       reconcile(app);
     } catch (error) {
-      if (error instanceof NameTaken) setReady(app, "False", "NameTaken", error.message);
+      if (error instanceof NameTaken) setReady(app, readyReplicas(app), "False", "NameTaken", error.message);
       throw error;
     }
   },

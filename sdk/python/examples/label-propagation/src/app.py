@@ -27,7 +27,7 @@ config_maps = Client(ConfigMap)
 
 
 @windlass.main
-class LabelPropagation(windlass.Controller):
+class LabelPropagation(windlass.Controller, windlass.Mapper):
     manifest = Manifest(
         name="label-propagation-python",
         version="0.1.0",

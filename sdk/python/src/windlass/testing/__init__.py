@@ -30,12 +30,12 @@ from typing import Any, Generic, Self, TypeVar
 
 from .._host import QueueItem, install, uninstall
 from ..codec import JsonObject, decode
-from ..controller import Batch, Controller, Delta, MappedEvent, Result, run_start, run_sync
+from ..controller import Batch, Controller, Delta, MappedEvent, Mapper, Observer, Result, run_start, run_sync
 from ..errors import ApiError
 from ..manifest import Itself, Mapped, On, OwnedBy, Watch
 from ..objects import AnyObject, ObjectKey, ObjectT
 from ..selector import LabelSelector, selector_text
-from ._state import Collection, State, controller_of, key_of, labels_of, parse_selector
+from ._state import Collection, State, collection_at, controller_of, key_of, labels_of, parse_selector
 
 ControllerT = TypeVar("ControllerT", bound=Controller)
 Key = ObjectKey | str
@@ -85,7 +85,7 @@ class Cluster(Generic[ControllerT]):
 
     def remove(self, kind: type[AnyObject], key: Key) -> None:
         """Removes an object without asking its finalizers."""
-        self._state.remove(_collection(kind), _key(key))
+        self._state.remove(collection_at(kind.resource), _key(key))
 
     def get(self, kind: type[ObjectT], key: Key) -> ObjectT:
         """A stored object as its type sees it. Raises `KeyError`."""
@@ -93,12 +93,12 @@ class Cluster(Generic[ControllerT]):
 
     def find(self, kind: type[ObjectT], key: Key) -> ObjectT | None:
         """A stored object, or nothing."""
-        found = self._state.collection(_collection(kind)).get(_key(key))
+        found = self._state.collection(collection_at(kind.resource)).get(_key(key))
         return None if found is None else kind.from_json(copy.deepcopy(found))
 
     def list(self, kind: type[ObjectT]) -> builtins.list[ObjectT]:
         """All objects of a kind, by key."""
-        found = sorted(self._state.collection(_collection(kind)).items())
+        found = sorted(self._state.collection(collection_at(kind.resource)).items())
         return [kind.from_json(copy.deepcopy(value)) for _, value in found]
 
     # Running the controller.
@@ -192,7 +192,7 @@ class Cluster(Generic[ControllerT]):
 
     def _stored(self, kind: type[AnyObject], key: Key) -> JsonObject:
         try:
-            return self._state.collection(_collection(kind))[_key(key)]
+            return self._state.collection(collection_at(kind.resource))[_key(key)]
         except KeyError:
             raise KeyError(f"there is no {kind.resource.kind} {key}") from None
 
@@ -210,7 +210,7 @@ class Cluster(Generic[ControllerT]):
 
     def _changed(self, collection: Collection, old: JsonObject | None, new: JsonObject | None) -> None:
         for position, watch in enumerate(self._state.manifest.watches):
-            if not isinstance(watch, Watch) or _collection(watch.type) != collection:
+            if not isinstance(watch, Watch) or collection_at(watch.type.resource) != collection:
                 continue
             selector = parse_selector(selector_text(watch.label_selector))
             was = old if old is not None and selector.matches(labels_of(old)) else None
@@ -228,11 +228,13 @@ class Cluster(Generic[ControllerT]):
     ) -> None:
         if not watch.observe:
             return
+        controller: object = self.controller
+        assert isinstance(controller, Observer), f"watch {position} is observed, and there is no `observe`"
         body, before = _bodies(watch, old, new)
         kind = "deleted" if new is None else "added" if old is None else "updated"
         key = key_of(new or old or {})
         delta = Delta(kind, key, False, body, before)  # type: ignore[arg-type]
-        self.controller.observe([Batch(position, watch.type.resource, [delta])])
+        controller.observe([Batch(position, watch.type.resource, [delta])])
 
     def _keys(
         self, position: int, watch: Watch[Any], old: JsonObject | None, new: JsonObject | None
@@ -242,8 +244,10 @@ class Cluster(Generic[ControllerT]):
             case Itself():
                 return [key_of(states[-1])]
             case Mapped():
+                controller: object = self.controller
+                assert isinstance(controller, Mapper), f"watch {position} is mapped, and there is no `keys_for`"
                 body, before = _bodies(watch, old, new)
-                return self.controller.keys_for(MappedEvent(position, key_of(states[-1]), body, before))
+                return controller.keys_for(MappedEvent(position, key_of(states[-1]), body, before))
             case OwnedBy() as rule:
                 return [key for state in states for key in self._owners(rule, state)]
             case _:
@@ -258,14 +262,10 @@ class Cluster(Generic[ControllerT]):
         elif rule.matching_orphans:
             first = self._state.manifest.watches[0]
             assert isinstance(first, Watch)
-            for key, value in self._state.collection(_collection(first.type)).items():
+            for key, value in self._state.collection(collection_at(first.type.resource)).items():
                 selector = decode(LabelSelector, value.get("spec", {}).get("selector") or {})
                 if key.namespace == namespace and selector and selector.matches(labels_of(state)):
                     yield key
-
-
-def _collection(kind: type[AnyObject]) -> Collection:
-    return kind.resource.group, kind.resource.plural
 
 
 def _key(key: Key) -> ObjectKey:

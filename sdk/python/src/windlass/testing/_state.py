@@ -7,7 +7,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .._host import (
@@ -29,6 +29,7 @@ from . import _patch
 
 Collection = tuple[str, str]
 """Group and plural."""
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 Changed = Callable[[Collection, JsonObject | None, JsonObject | None], None]
 
 
@@ -38,7 +39,7 @@ class State:
     def __init__(self, config: JsonObject) -> None:
         self.manifest = Manifest("none", "0")
         self.objects: dict[Collection, dict[ObjectKey, JsonObject]] = {}
-        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+        self.time = _BEGIN
         self.settings = json.dumps(config).encode()
         self.calls: list[tuple[str, Any]] = []
         self.events: list[Event] = []
@@ -115,8 +116,7 @@ class State:
     def _watched(self, position: int, wanted: Callable[[ObjectKey, JsonObject], bool]) -> list[bytes]:
         watch = self._watch(position)
         labels = parse_selector(selector_text(watch.label_selector))
-        resource = watch.type.resource
-        found = self.collection((resource.group, resource.plural)).items()
+        found = self.collection(collection_at(watch.type.resource)).items()
         return [
             json.dumps(viewed(watch, value)).encode()
             for key, value in found
@@ -148,10 +148,6 @@ class State:
                 return self._replace(self._existing(call), body, call.subresource)
             case "patch":
                 old = self._existing(call)
-                if isinstance(body, dict):
-                    uid = body.get("metadata", {}).get("uid", old["metadata"]["uid"])
-                    if uid != old["metadata"]["uid"]:
-                        raise Conflict("the UID differs", code=409, reason="Conflict")
                 return self._replace(old, _patch.apply(old, body, call.patch_type), call.subresource)
             case "delete":
                 assert isinstance(call.options, DeleteOptions)
@@ -163,7 +159,7 @@ class State:
         labels = parse_selector(options.label_selector)
         found = [
             value
-            for key, value in sorted(self.collection(_collection(call.resource)).items())
+            for key, value in sorted(self.collection(collection_at(call.resource)).items())
             if options.namespace in ("", key.namespace)
             and labels.matches(labels_of(value))
             and matches_fields(value, options.field_selector)
@@ -176,7 +172,7 @@ class State:
         return {"metadata": metadata, "items": found[begin:end]}
 
     def _existing(self, call: Call) -> JsonObject:
-        found = self.collection(_collection(call.resource)).get(call.key)
+        found = self.collection(collection_at(call.resource)).get(call.key)
         if found is None:
             message = f'{call.resource.plural} "{call.key.name}" not found'
             raise NotFound(message, code=404, reason="NotFound")
@@ -189,7 +185,7 @@ class State:
         if body["metadata"].get("resourceVersion"):
             raise BadRequest("resourceVersion should not be set on objects to be created", code=400)
         name = body["metadata"].get("name", "")
-        if name and ObjectKey(call.key.namespace, name) in self.collection(_collection(call.resource)):
+        if name and ObjectKey(call.key.namespace, name) in self.collection(collection_at(call.resource)):
             message = f'{call.resource.plural} "{name}" already exists'
             raise AlreadyExists(message, code=409, reason="AlreadyExists")
         return self.put(body)
@@ -197,7 +193,9 @@ class State:
     def _replace(self, old: JsonObject, body: JsonObject, subresource: str) -> JsonObject:
         """What the server keeps of a new body: the status of the old one, or with the status
         subresource nothing but the status."""
-        version = body["metadata"].get("resourceVersion")
+        uid, version = body["metadata"].get("uid"), body["metadata"].get("resourceVersion")
+        if uid and uid != old["metadata"]["uid"]:
+            raise Conflict("the UID differs", code=409, reason="Conflict")
         if version and version != old["metadata"]["resourceVersion"]:
             raise Conflict("the object has been modified", code=409, reason="Conflict")
         new, status_from = (old, body) if subresource == "status" else (body, old)
@@ -231,7 +229,7 @@ class State:
             metadata["finalizers"] = finalizers
             metadata.setdefault("deletionTimestamp", format_time(self.time))
             return self.put(value)
-        self.remove(_collection(call.resource), call.key)
+        self.remove(collection_at(call.resource), call.key)
         return value
 
     # The rest of the host.
@@ -276,7 +274,7 @@ class State:
         return self.time
 
     def monotonic(self) -> int:
-        return int(self.time.timestamp()) * 1_000_000_000
+        return (self.time - _BEGIN) // timedelta(microseconds=1) * 1000
 
     def random(self) -> int:
         # Spread over all 64 bits, and the same in every run.
@@ -315,7 +313,8 @@ def plural_of(api_version: str, kind: str) -> str:
     return resource.plural if resource else f"{kind.lower()}s"
 
 
-def _collection(resource: Resource) -> Collection:
+def collection_at(resource: Resource) -> Collection:
+    """Where the objects of a resource are stored."""
     return resource.group, resource.plural
 
 
