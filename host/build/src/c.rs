@@ -11,9 +11,10 @@ use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADA
 use wit_bindgen_core::{AsyncFilterSet, Files};
 
 use crate::component;
+use crate::embedded;
 use crate::error::BuildError;
 use crate::process;
-use crate::project::Project;
+use crate::project::{Language, Project};
 use crate::toolchain::Zig;
 
 /// Names of the generated files and of what is not part of an interface: `windlass.h`,
@@ -33,55 +34,14 @@ const FLAGS: [&str; 10] = [
     "-Wl,-z,stack-size=262144",
 ];
 
-/// A file of the SDK: its path in `sdk/c`, and its text.
-macro_rules! sdk {
-    ($($path:literal),+ $(,)?) => {
-        [$(($path, include_str!(concat!("../../../sdk/c/", $path)))),+]
-    };
-}
-
-/// All that guests and their tests are compiled with.
-const SDK: [(&str, &str); 31] = sdk![
-    "include/windlass/client.h",
-    "include/windlass/controller.h",
-    "include/windlass/json.h",
-    "include/windlass/lister.h",
-    "include/windlass/memory.h",
-    "include/windlass/object.h",
-    "include/windlass/sdk.h",
-    "include/windlass/services.h",
-    "include/windlass/testing.h",
-    "include/windlass/time.h",
-    "src/arena.h",
-    "src/client.c",
-    "src/component/convert.h",
-    "src/component/handler.c",
-    "src/component/host.c",
-    "src/component/mapper.c",
-    "src/component/observer.c",
-    "src/controller.c",
-    "src/host.h",
-    "src/json_read.c",
-    "src/json_write.c",
-    "src/memory.c",
-    "src/object.c",
-    "src/services.c",
-    "src/testing/cluster.c",
-    "src/testing/host.c",
-    "src/testing/server.c",
-    "src/testing/state.h",
-    "src/testing/store.c",
-    "src/time.c",
-    "src/utf8.h",
-];
-
 /// The part of it that is no guest's.
 const SDK_TESTING: &str = "src/testing/";
 
 pub(crate) fn build(project: &Project, zig: &Zig) -> Result<Vec<u8>, BuildError> {
     let target = project.target();
     let bindings = bindings(project)?;
-    let sdk = write_sdk(&target.join("sdk"))?;
+    let sdk = target.join("sdk");
+    embedded::write_sdk(&sdk, Language::C)?;
     let include = project.folder.join("include");
     let module = target.join("module.wasm");
     process::run(
@@ -129,18 +89,8 @@ fn c_files(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
     Ok(files)
 }
 
-/// Writes the SDK where a project's builds go, for the compiler and for the author's tests.
-fn write_sdk(folder: &Path) -> Result<PathBuf, BuildError> {
-    for (name, text) in SDK {
-        let path = folder.join(name);
-        component::make_parent(&path)?;
-        std::fs::write(&path, text).map_err(BuildError::file(&path))?;
-    }
-    Ok(folder.to_owned())
-}
-
 fn sdk_sources(sdk: &Path) -> impl Iterator<Item = PathBuf> {
-    let sources = SDK
+    let sources = embedded::sdk(Language::C)
         .iter()
         .map(|(name, _)| *name)
         .filter(|name| name.ends_with(".c") && !name.starts_with(SDK_TESTING));

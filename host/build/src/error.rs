@@ -23,6 +23,13 @@ pub enum BuildError {
         first: Language,
         second: Language,
     },
+    #[error("{} is not empty: name a folder that is new", .0.display())]
+    Occupied(PathBuf),
+    #[error(
+        "{0:?} cannot be a project's name: use lower-case letters, digits and dashes, at most 63, a letter first and \
+         no dash last; --name gives one that is not the folder's"
+    )]
+    Name(String),
     #[error("{}: {problem}", path.display())]
     ProjectFile { path: PathBuf, problem: String },
     #[error("{program} is needed for {language} and not there: {advice}")]

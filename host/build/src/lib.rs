@@ -1,6 +1,7 @@
 //! How a project in any language becomes a guest: a component of the contract.
 //!
 //! - [`project`] says what a folder holds: its language, its name, what it exports;
+//! - [`create`] makes a new one, to begin with;
 //! - [`sources`] are its files that somebody writes;
 //! - [`toolchain`] finds the pieces that a language needs, or installs them, pinned;
 //! - [`build`] compiles, encodes and reports.
@@ -11,6 +12,7 @@
 //! as a host does.
 
 pub mod contract;
+pub mod create;
 pub mod error;
 pub mod project;
 pub mod rust;
@@ -19,6 +21,7 @@ pub mod toolchain;
 
 mod c;
 mod component;
+mod embedded;
 mod go;
 mod javascript;
 mod process;

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -61,6 +62,24 @@ impl Language {
             Self::JavaScript => Calls::Blocking,
             Self::Rust | Self::Go | Self::Python | Self::C => Calls::Async,
         }
+    }
+}
+
+impl FromStr for Language {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let name = match name {
+            "typescript" => "javascript",
+            name => name,
+        };
+        let mut all = Self::ALL.into_iter();
+        all.find(|language| language.name() == name).ok_or_else(|| {
+            format!(
+                "no language of guests: there are {}",
+                Self::ALL.map(Self::name).join(", ")
+            )
+        })
     }
 }
 
@@ -179,7 +198,8 @@ fn read_project_file(folder: &Path) -> Result<Option<ProjectFile>, BuildError> {
     Ok(Some(file))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a module can be called so.
+pub(crate) fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&name.len()) && name.bytes().all(fits)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use windlass_build::project::Language;
 use windlass_manager::config::HostConfiguration;
 use windlass_manager::config::host::check_log_filter;
 use windlass_manager::rbac::HostAccount;
@@ -31,11 +32,26 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Bring an embedded cluster: API server, simulated nodes, stock guests.
     Up(UpArgs),
+    /// Create a project: a controller that builds and passes its tests at once.
+    ///
+    /// It keeps a ConfigMap for every object of a custom resource, to be changed into what you
+    /// want. The SDK comes along in `vendor/windlass-sdk`.
+    New(NewArgs),
+    /// Write the SDK of this version into a project, over that of another version.
+    Sdk(SdkArgs),
     /// Run a project on an embedded cluster, built and reloaded on every save.
     ///
     /// Beside the stock guests, and granted what it declares. Objects in `crds` are applied
     /// before it starts, those in `examples` after that, and both again when they are saved.
     Dev(DevArgs),
+    /// Run a project's end-to-end tests on a fresh embedded cluster.
+    ///
+    /// Builds the project and runs it beside the stock guests, with the objects in `crds`
+    /// applied. Each folder in `tests/e2e` is a test in kuttl's format: the objects in
+    /// `00-NAME.yaml` are applied in a namespace of its own, then `00-assert.yaml` says what
+    /// must come about and `00-errors.yaml` what must not be, then come `01-...` and so on.
+    /// With a command after `--`, that is run instead, with KUBECONFIG set.
+    Test(TestArgs),
     /// Run modules against any Kubernetes API server.
     Run(RunArgs),
     /// Run modules and record everything that their guests are told and answered.
@@ -317,6 +333,54 @@ pub(crate) struct BuildArgs {
     /// `~/.cache/windlass`.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) toolchains: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The folder to create; its name is the project's.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// The language: rust, go, python, javascript (which means TypeScript) or c.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) lang: Language,
+    /// The project's name, if it is not the folder's.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SdkArgs {
+    /// The project's folder.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The project's folder.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Run only tests whose names contain this; may be given again.
+    #[arg(long, value_name = "NAME", conflicts_with = "command")]
+    pub(crate) test: Vec<String>,
+    /// How long an assertion may take to come true, unless it says so itself.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, conflicts_with = "command")]
+    pub(crate) timeout: Duration,
+    /// Module configuration (JSON).
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) module_config: String,
+    /// Simulated nodes.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) nodes: u32,
+    /// Where toolchains are installed; default as for `windlass build`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) toolchains: Option<PathBuf>,
+    /// Where compiled guests are kept; default `$XDG_CACHE_HOME/windlass` or `~/.cache/windlass`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// A command to run instead of the tests in `tests/e2e`, and its arguments.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

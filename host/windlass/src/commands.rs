@@ -6,6 +6,7 @@ mod demo;
 mod dev;
 mod dry_run;
 mod inspect;
+mod new;
 mod pull;
 mod push;
 mod rbac;
@@ -13,6 +14,7 @@ mod record;
 mod replay;
 mod run;
 mod status;
+mod test;
 mod up;
 
 use std::process::ExitCode;
@@ -33,6 +35,9 @@ impl Command {
             Self::Demo(_) => "error",
             Self::Status(_)
             | Self::Top(_)
+            | Self::New(_)
+            | Self::Sdk(_)
+            | Self::Test(_)
             | Self::Build(_)
             | Self::Inspect(_)
             | Self::Replay(_)
@@ -49,6 +54,9 @@ impl Command {
 pub(crate) fn dispatch(command: Command, logging: &Logging) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => runtime()?.block_on(up::up(args, logging)),
+        Command::New(args) => new::new(&args),
+        Command::Sdk(args) => new::sdk(&args),
+        Command::Test(args) => runtime()?.block_on(test::test(args, logging)),
         Command::Dev(args) => runtime()?.block_on(dev::dev(args, logging)),
         Command::Run(args) => runtime()?.block_on(run::run(args, logging)),
         Command::Record(args) => runtime()?.block_on(record::record(args, logging)),

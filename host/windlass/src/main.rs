@@ -14,6 +14,7 @@ mod settings;
 mod signals;
 mod stock;
 mod telemetry;
+mod workbench;
 
 use std::process::ExitCode;
 

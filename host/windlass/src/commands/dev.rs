@@ -6,29 +6,22 @@
 mod manifests;
 mod sources;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use serde_json::json;
-use windlass_build::Options;
-use windlass_build::project::Project;
-use windlass_build::toolchain::Toolchains;
 use windlass_manager::host::ModuleHandle;
 use windlass_telemetry::status::RecentSync;
 
 use self::manifests::Manifests;
 use self::sources::Sources;
-use super::build::{summary, toolchains};
 use crate::args::DevArgs;
 use crate::embedded::Cluster;
 use crate::guests::{Hosting, Setup};
 use crate::logging::Logging;
 use crate::output::{one_line, out, outln};
 use crate::signals::{Hangups, Signals};
+use crate::workbench::{Workbench, client};
 
 /// How often sources, manifests and syncs are looked at.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -36,11 +29,15 @@ const PERIOD: Duration = Duration::from_millis(200);
 pub(crate) async fn dev(args: DevArgs, logging: &Logging) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let mut hangups = Hangups::listen()?;
-    let project = Arc::new(Project::open(&args.folder)?);
-    let mut workbench = Workbench::new(Arc::clone(&project), &args)?;
+    let workbench = Workbench::open(&args.folder, None, args.toolchains.clone())?;
+    let project = Arc::clone(&workbench.project);
+    let mut watched = Watched {
+        sources: Sources::of(&project.folder),
+        workbench: workbench.clone(),
+    };
     let building = async {
         tokio::select! {
-            () = workbench.first_build() => true,
+            () = watched.first_build() => true,
             () = signals.next() => false,
         }
     };
@@ -51,7 +48,7 @@ pub(crate) async fn dev(args: DevArgs, logging: &Logging) -> anyhow::Result<Exit
         cluster.stop(Duration::ZERO).await;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = configuration(&project, &args.module_config)?;
+    let config = workbench.configuration(&args.module_config, "info")?;
     let client = client(&args.kubeconfig).await?;
     let mut manifests = Manifests::of(&project.folder, client);
     manifests.apply("crds").await;
@@ -68,7 +65,7 @@ pub(crate) async fn dev(args: DevArgs, logging: &Logging) -> anyhow::Result<Exit
         tokio::select! {
             () = signals.next() => {}
             () = hosting.follow(&mut hangups) => {}
-            () = work(&mut workbench, &mut manifests, module) => {}
+            () = work(&mut watched, &mut manifests, module) => {}
         }
     }
     let grace = hosting.shutdown_grace();
@@ -80,7 +77,7 @@ pub(crate) async fn dev(args: DevArgs, logging: &Logging) -> anyhow::Result<Exit
 }
 
 /// Builds and applies what is saved, and tells of syncs.
-async fn work(workbench: &mut Workbench, manifests: &mut Manifests, module: Option<ModuleHandle>) {
+async fn work(watched: &mut Watched, manifests: &mut Manifests, module: Option<ModuleHandle>) {
     let mut told = 0;
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -90,8 +87,8 @@ async fn work(workbench: &mut Workbench, manifests: &mut Manifests, module: Opti
         for folder in ["crds", "examples"] {
             manifests.apply(folder).await;
         }
-        if workbench.sources.have_changed() {
-            workbench.build().await;
+        if watched.sources.have_changed() {
+            watched.build().await;
         }
     }
 }
@@ -121,26 +118,13 @@ fn module(hosting: &Hosting, name: &str) -> Option<ModuleHandle> {
     modules.into_iter().find(|module| module.name == name)
 }
 
-/// The project, and how it is built.
-struct Workbench {
-    project: Arc<Project>,
-    options: Arc<Options>,
+/// The project, and whether somebody saved something of it.
+struct Watched {
+    workbench: Workbench,
     sources: Sources,
 }
 
-impl Workbench {
-    fn new(project: Arc<Project>, args: &DevArgs) -> anyhow::Result<Self> {
-        let options = Options {
-            out: None,
-            toolchains: Toolchains::in_folder(toolchains(args.toolchains.clone())?),
-        };
-        Ok(Self {
-            sources: Sources::of(&project.folder),
-            project,
-            options: Arc::new(options),
-        })
-    }
-
+impl Watched {
     /// Builds until it succeeds, each time after something was saved.
     async fn first_build(&mut self) {
         while !self.build().await {
@@ -152,55 +136,14 @@ impl Workbench {
 
     /// Whether it succeeded. Says what came of it either way.
     async fn build(&self) -> bool {
-        let (project, options) = (Arc::clone(&self.project), Arc::clone(&self.options));
-        let language = project.language.to_string();
-        let building = tokio::task::spawn_blocking(move || windlass_build::build(&project, &options));
-        let built = match building.await {
-            Ok(Ok(artifact)) => summary(&artifact, &language).map_err(|error| one_line(&error.into())),
-            Ok(Err(error)) => Err(one_line(&error.into())),
-            Err(_) => Err("the build was aborted".to_owned()),
-        };
-        match &built {
-            Ok(text) => drop(out!("{text}")),
-            Err(error) => {
-                anstream::eprintln!("error: {error}\nThe last good build stays; save to build again.")
-            }
+        let built = self.workbench.build().await;
+        let said = built.and_then(|artifact| out!("{}", self.workbench.summary(&artifact)?));
+        if let Err(error) = &said {
+            let error = one_line(error);
+            anstream::eprintln!("error: {error}\nThe last good build stays; save to build again.");
         }
-        built.is_ok()
+        said.is_ok()
     }
-}
-
-/// Writes what the host is to run beside the component, and returns where.
-fn configuration(project: &Project, module_config: &str) -> anyhow::Result<PathBuf> {
-    let config: serde_json::Value =
-        serde_json::from_str(module_config).context("--module-config is not JSON")?;
-    let component = project.component();
-    let folder = component.parent().context("a component is in a folder")?;
-    let file = component
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    let mut modules: Vec<serde_json::Value> = crate::stock::names()
-        .filter(|name| *name != project.name)
-        .map(|name| json!({"name": name, "source": {"stock": name}, "limits": {"apiQps": 0}}))
-        .collect();
-    modules.push(json!({
-        "name": project.name, "source": {"file": file}, "grantDeclared": true, "config": config,
-    }));
-    let configuration = json!({
-        "apiVersion": "windlass.dev/v1alpha1", "kind": "HostConfiguration",
-        "leaderElection": {"enabled": false}, "modules": modules,
-    });
-    let path = folder.join("dev.yaml");
-    // JSON is YAML.
-    std::fs::write(&path, configuration.to_string())
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
-}
-
-async fn client(kubeconfig: &Path) -> anyhow::Result<kube::Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).context("the kubeconfig just written")?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(kube::Client::try_from(config)?)
 }
 
 fn announce(args: &DevArgs, cluster: &Cluster, hosting: &Hosting) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use windlass_build::sources::{Source, files};
 /// Ends of files that this command writes, or whoever redirects what it prints.
 const OUTPUTS: [&str; 2] = [".kubeconfig", ".log"];
 /// Folders of the project that are applied, not compiled.
-const MANIFESTS: [&str; 2] = ["crds", "examples"];
+const MANIFESTS: [&str; 3] = ["crds", "examples", "tests/e2e"];
 
 /// The files of a project that a build reads.
 pub(super) struct Sources {
