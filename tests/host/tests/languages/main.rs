@@ -28,5 +28,6 @@ macro_rules! in_every_language {
 
 mod guest;
 mod label_propagation;
+mod pod_summary;
 mod ttl;
 mod webapp;

@@ -20,6 +20,7 @@ in_every_language!(
     corrects_what_drifts,
     leaves_what_belongs_to_somebody_else,
     goes_after_its_service,
+    goes_on_through_a_new_version_of_its_resource,
     many_at_once_in_bad_weather,
 );
 
@@ -292,6 +293,59 @@ async fn goes_after_its_service(guest: Guest) -> Result<()> {
         deployment.is_none() && map.is_none()
     })
     .await?;
+    running.stop(0).await
+}
+
+/// The definition gets a version that is stored from now on, while the guest's own is still
+/// served; then the guest is replaced.
+async fn goes_on_through_a_new_version_of_its_resource(guest: Guest) -> Result<()> {
+    let (running, apps) = Apps::start(&guest).await?;
+    apps.create("old", json!({"image": "shop:1"})).await?;
+    apps.until_ready("old", "True", "AllReady").await?;
+
+    let mut definition = serde_json::to_value(definition()?)?;
+    let mut newer = definition["spec"]["versions"][0].clone();
+    newer["name"] = json!("v2");
+    newer["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["contact"] =
+        json!({"type": "string"});
+    definition["spec"]["versions"][0]["storage"] = json!(false);
+    let versions = definition["spec"]["versions"].as_array_mut();
+    versions
+        .into_iter()
+        .for_each(|versions| versions.push(newer.clone()));
+    let client = || running.cluster.namespace.client.clone();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client());
+    let name = "webapps.examples.windlass.dev";
+    let patch = Patch::Merge(json!({"spec": definition["spec"]}));
+    definitions.patch(name, &PatchParams::default(), &patch).await?;
+    let kind = GroupVersionKind::gvk("examples.windlass.dev", "v2", "WebApp");
+    let newer = ApiResource::from_gvk_with_plural(&kind, "webapps");
+    let newer: Api<DynamicObject> = Api::namespaced_with(client(), "default", &newer);
+    let served = || async { Ok(newer.list(&ListParams::default()).await?.items.len()) };
+    wait::until("the new version", served, |apps| *apps == 1).await?;
+
+    // Written in one version, seen in the other.
+    let app = json!({
+        "apiVersion": "examples.windlass.dev/v2", "kind": "WebApp", "metadata": {"name": "new"},
+        "spec": {"image": "shop:1", "replicas": 2},
+    });
+    newer
+        .create(&PostParams::default(), &serde_json::from_value(app)?)
+        .await?;
+    apps.until_ready("new", "True", "AllReady").await?;
+    running.reload().await?;
+    for name in ["old", "new"] {
+        let patch = Patch::Merge(json!({"spec": {"replicas": 3, "contact": "ops"}}));
+        newer.patch(name, &PatchParams::default(), &patch).await?;
+        running.cluster.namespace.wait_complete(name).await?;
+        let look = || async { Ok(serde_json::to_value(newer.get(name).await?)?) };
+        let app = wait::until("its status", look, |app| app["status"]["readyReplicas"] == 3).await?;
+        ensure!(app["apiVersion"] == "examples.windlass.dev/v2", "{app}");
+        ensure!(
+            app["spec"]["contact"] == "ops",
+            "what only the new version has is kept: {app}"
+        );
+    }
     running.stop(0).await
 }
 
