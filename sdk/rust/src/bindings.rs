@@ -10,7 +10,7 @@
 /// The imports and `handler`.
 pub mod controller {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "controller",
         additional_derives: [PartialEq, Eq, Hash, PartialOrd, Ord],
         // They hold floating-point numbers.
@@ -24,7 +24,7 @@ pub mod controller {
 /// `observer`.
 pub mod observer {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "package windlass:sdk; world observing { export windlass:controller/observer@0.1.0; }",
         world: "windlass:sdk/observing",
         with: { "windlass:controller/types@0.1.0": super::controller::windlass::controller::types },
@@ -36,7 +36,7 @@ pub mod observer {
 /// `mapper`.
 pub mod mapper {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "package windlass:sdk; world mapping { export windlass:controller/mapper@0.1.0; }",
         world: "windlass:sdk/mapping",
         with: { "windlass:controller/types@0.1.0": super::controller::windlass::controller::types },
