@@ -10,8 +10,8 @@ use crate::embedded;
 use crate::error::BuildError;
 use crate::project::{Language, Project, is_name};
 
-/// Where the SDK lies in a project.
-const SDK: &str = "vendor/windlass-sdk";
+/// Where the SDK lies in a project. In `vendor` Go would look for other things.
+const SDK: &str = "third_party/windlass-sdk";
 /// What templates have in place of the project's name, and of the same as an identifier.
 const NAME: &str = "__NAME__";
 const IDENTIFIER: &str = "__IDENT__";
@@ -89,7 +89,7 @@ mod tests {
                 path.join(PROJECT_FILE).is_file() && path.join(SDK).is_dir(),
                 "{language}"
             );
-            for source in crate::sources::files(&path, |path| path.ends_with("vendor")) {
+            for source in crate::sources::files(&path, |path| path.ends_with("third_party")) {
                 let text = std::fs::read_to_string(&source.path).unwrap();
                 assert!(
                     !text.contains("__NAME__") && !text.contains("__IDENT__"),

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Create a project: a controller that builds and passes its tests at once.
     ///
     /// It keeps a ConfigMap for every object of a custom resource, to be changed into what you
-    /// want. The SDK comes along in `vendor/windlass-sdk`.
+    /// want. The SDK comes along in `third_party/windlass-sdk`.
     New(NewArgs),
     /// Write the SDK of this version into a project, over that of another version.
     Sdk(SdkArgs),

@@ -115,7 +115,7 @@ fn go() -> Result<()> {
 fn python() -> Result<()> {
     passes(
         "python",
-        "PYTHONPATH=src:vendor/windlass-sdk/src python3 -m unittest discover -s tests",
+        "PYTHONPATH=src:third_party/windlass-sdk/src python3 -m unittest discover -s tests",
     )
 }
 

@@ -11,7 +11,8 @@ use windlass_tests::wait;
 
 use crate::guest::{Guest, Running};
 
-const PODS: usize = 300;
+/// Two nodes take as many.
+const PODS: usize = 150;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_are_counted_through_changes_a_crash_and_a_reload() -> Result<()> {
