@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod dev;
 mod dry_run;
+mod generate;
 mod inspect;
 mod pull;
 mod push;
@@ -34,6 +35,7 @@ impl Command {
             Self::Status(_)
             | Self::Top(_)
             | Self::Build(_)
+            | Self::Generate(_)
             | Self::Inspect(_)
             | Self::Replay(_)
             | Self::Config(_)
@@ -57,6 +59,7 @@ pub(crate) fn dispatch(command: Command, logging: &Logging) -> anyhow::Result<Ex
         Command::Status(args) => runtime()?.block_on(status::status(args)),
         Command::Top(args) => runtime()?.block_on(status::top(args)),
         Command::Build(args) => runtime()?.block_on(build::build(args)),
+        Command::Generate(command) => generate::generate(command),
         Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),
         Command::Config(command) => runtime()?.block_on(config::config(command)),
         Command::Rbac(args) => runtime()?.block_on(rbac::rbac(args)),
