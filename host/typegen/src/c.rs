@@ -21,11 +21,11 @@ const KEYWORDS: &[&str] = &[
 pub(crate) fn render(model: &Model, file: &str) -> String {
     let mut names = Names::without(KEYWORDS.iter().copied());
     // Types and constants first: what is used has to be declared before.
-    let mut records = Names::default();
+    let mut prefixes = Names::default();
     let types = model
         .types
         .iter()
-        .map(|declared| named(declared, &mut names, &mut records));
+        .map(|declared| named(declared, &mut names, &mut prefixes));
     let types: Vec<Named> = types.collect();
     let c = C { model, types };
     let mut body = String::new();
@@ -59,13 +59,9 @@ struct Named {
     constants: Vec<String>,
 }
 
-fn named(declared: &Declared, names: &mut Names, records: &mut Names) -> Named {
-    let name = [names::snake(&declared.name)];
-    let name = match &declared.shape {
-        Shape::Choice(_) => names.unique(&name),
-        // It is no type in C, only what its functions begin with.
-        Shape::Record(_) => records.unique(&name),
-    };
+fn named(declared: &Declared, names: &mut Names, prefixes: &mut Names) -> Named {
+    // No name by itself: the tag of an enumeration, or what the functions of a record begin with.
+    let name = prefixes.unique(&[names::snake(&declared.name)]);
     let upper = name.to_ascii_uppercase();
     let constants = match &declared.shape {
         Shape::Record(record) => record
@@ -74,33 +70,40 @@ fn named(declared: &Declared, names: &mut Names, records: &mut Names) -> Named {
             .map(|resource| names::plural_constant(&resource.kind, &resource.plural).to_ascii_lowercase())
             .map(|constant| names.unique(&[constant]))
             .collect(),
-        Shape::Choice(values) => ["absent", "other"]
+        Shape::Choice(values) => {
+            names.unique(&[format!("{name}_read")]);
+            names.unique(&[format!("{name}_text")]);
+            ["absent", "other"]
             .into_iter()
             .chain(values.iter().map(String::as_str))
             .map(|value| names.unique(&[format!("{upper}_{}", constant_part(value))]))
-            .collect(),
+            .collect()
+        }
     };
     Named { name, constants }
 }
 
 fn constant_part(value: &str) -> String {
+    if value.is_empty() {
+        return "EMPTY".to_owned();
+    }
     names::snake(value).trim_start_matches('_').to_ascii_uppercase()
 }
 
 fn choice(out: &mut String, declared: &Declared, named: &Named, values: &[String]) {
     let Named { name, constants } = named;
     let _ = write!(out, "\n{}", comment(&declared.description));
-    let _ = writeln!(out, "typedef enum {name} {{");
+    let _ = writeln!(out, "enum {name} {{");
     for constant in constants {
         let _ = writeln!(out, "  {constant},");
     }
-    let _ = writeln!(out, "}} {name};");
+    let _ = writeln!(out, "}};");
     let [absent, other, known @ ..] = constants.as_slice() else {
         return;
     };
     let _ = write!(
         out,
-        "\nstatic inline {name} {name}_read(wl_json value) {{\n  if (wl_json_type_of(value) != WL_JSON_STRING) return \
+        "\nstatic inline enum {name} {name}_read(wl_json value) {{\n  if (wl_json_type_of(value) != WL_JSON_STRING) return \
          {absent};\n"
     );
     for (constant, value) in known.iter().zip(values) {
@@ -113,7 +116,7 @@ fn choice(out: &mut String, declared: &Declared, named: &Named, values: &[String
     let _ = write!(out, "  return {other};\n}}\n");
     let _ = write!(
         out,
-        "\n// The text of a value; NULL for {absent} and {other}.\nstatic inline const char *{name}_text({name} value) \
+        "\n// The text of a value; NULL for {absent} and {other}.\nstatic inline const char *{name}_text(enum {name} value) \
          {{\n  switch (value) {{\n"
     );
     for (constant, value) in known.iter().zip(values) {
@@ -246,7 +249,7 @@ impl C<'_> {
                     Some(named),
                 ) => {
                     let (name, member) = (&named.name, quoted(&field.json));
-                    let head = format!("wl_json {function}(wl_json object, {name} value)");
+                    let head = format!("wl_json {function}(wl_json object, enum {name} value)");
                     let text = format!("wl_json_print(\"%s\", {name}_text(value))");
                     out.push_str(&inline(&head, &format!("wl_json_set(object, {text}, {member})")));
                     return;
@@ -297,7 +300,7 @@ fn choice_reader(
     at: &str,
 ) {
     let Named { name, constants } = named;
-    let _ = writeln!(out, "static inline {name} {function}(wl_json object) {{");
+    let _ = writeln!(out, "static inline enum {name} {function}(wl_json object) {{");
     let position = field
         .default
         .as_ref()

@@ -79,7 +79,7 @@ fn go_constants(declared: &Declared, names: &mut Names) -> Vec<String> {
         Shape::Record(_) => Vec::new(),
         Shape::Choice(values) => values
             .iter()
-            .map(|value| names.unique(&[format!("{}{}", declared.name, go_name(value))]))
+            .map(|value| names.unique(&[format!("{}{}", declared.name, go_value(value))]))
             .collect(),
     }
 }
@@ -107,7 +107,6 @@ impl Go<'_> {
         if record.is_open {
             description.push_str("\nIt may have other fields, which are not read; a patch leaves them.");
         }
-        out.push_str(&text::comment("", "//", &description, WIDTH));
         let mut taken = Names::default();
         let mut lines = Vec::new();
         if record.resource.is_some() {
@@ -122,9 +121,15 @@ impl Go<'_> {
             });
         }
         let mut methods = String::new();
-        let named: Vec<(&Field, String)> = record
-            .fields
-            .iter()
+        let (fields, others): (Vec<&Field>, Vec<&Field>) =
+            record.fields.iter().partition(|field| is_in_tags(&field.json));
+        if !others.is_empty() {
+            let names: Vec<String> = others.iter().map(|field| text::quoted(&field.json)).collect();
+            let _ = write!(description, "\nNo tag of Go can name {}; a patch leaves that.", names.join(", "));
+        }
+        out.push_str(&text::comment("", "//", &description, WIDTH));
+        let named: Vec<(&Field, String)> = fields
+            .into_iter()
             .map(|field| {
                 let ident = go_name(&field.json);
                 (field, taken.unique(&[ident.clone(), format!("{ident}Field")]))
@@ -171,11 +176,10 @@ impl Go<'_> {
     fn field(&self, holder: usize, record: &Record, field: &Field) -> String {
         let kind = self.kind(&field.kind);
         let holds_nil = field.kind.is_collection() || matches!(field.kind, Type::Any | Type::Bytes);
-        let is_status =
-            record.resource.is_some() && self.model.may_be_empty(&field.kind) && !field.is_nullable;
+        let is_ever_there = self.model.is_ever_there(record, field);
         let is_meta = field.kind == Type::Sdk(SdkType::ObjectMeta);
         let is_there = field.is_required && !field.is_nullable;
-        match is_there || holds_nil || is_status || is_meta {
+        match is_there || holds_nil || is_ever_there || is_meta {
             true if self.model.is_endless(holder, &field.kind) => format!("*{kind}"),
             true => kind,
             false => format!("*{kind}"),
@@ -255,11 +259,9 @@ impl Go<'_> {
 
 fn tag(field: &Field) -> String {
     let option = if field.is_required { "" } else { ",omitzero" };
-    let tag = format!("json:\"{}{option}\"", field.json);
-    match field.json.contains(['`', '"', '\\']) {
-        true => text::quoted(&tag),
-        false => format!("`{tag}`"),
-    }
+    // A name that is a dash needs a comma, or stands for no field.
+    let option = if field.json == "-" && option.is_empty() { "," } else { option };
+    format!("`json:\"{}{option}\"`", field.json)
 }
 
 /// The lines as gofmt aligns them: between comments, column by column.
@@ -281,6 +283,20 @@ fn aligned(lines: &[Line]) -> String {
         }
     }
     out
+}
+
+/// What a value adds to the name of its choice.
+fn go_value(value: &str) -> String {
+    match value {
+        "" => "Empty".to_owned(),
+        value => go_name(value),
+    }
+}
+
+/// Whether a tag can name a field so.
+fn is_in_tags(name: &str) -> bool {
+    let marks = "!#$%&()*+-./:;<=>?@[]^_{|}~ ";
+    !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || marks.contains(char))
 }
 
 /// An exported name.

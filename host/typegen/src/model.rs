@@ -168,13 +168,18 @@ impl Model {
         false
     }
 
-    /// Whether all fields of a record may be absent.
-    pub(crate) fn may_be_empty(&self, kind: &Type) -> bool {
-        match kind {
-            Type::Named(position) => self
-                .record(*position)
-                .is_some_and(|record| record.fields.iter().all(|field| !field.is_required)),
-            _ => false,
-        }
+    /// Whether it is a resource's `spec` or `status` that need not be there and has nothing
+    /// that must be: a value then, which spares authors a look whether there is one.
+    pub(crate) fn is_ever_there(&self, holder: &Record, field: &Field) -> bool {
+        let Type::Named(position) = field.kind else {
+            return false;
+        };
+        holder.resource.is_some()
+            && ["spec", "status"].contains(&field.json.as_str())
+            && !field.is_nullable
+            && !field.is_required
+            && self
+                .record(position)
+                .is_some_and(|record| record.fields.iter().all(|field| !field.is_required))
     }
 }

@@ -46,6 +46,14 @@ pub(crate) fn upper_camel(name: &str) -> String {
     }
 }
 
+/// The name of a value of a choice.
+pub(crate) fn of_value(value: &str) -> String {
+    match value {
+        "" => "Empty".to_owned(),
+        value => upper_camel(value),
+    }
+}
+
 /// A type's name, which keeps the capitals it has: `HTTPRoute` stays so.
 pub(crate) fn type_name(name: &str) -> String {
     let parts = name.split(|char: char| !char.is_ascii_alphanumeric());

@@ -193,7 +193,7 @@ impl Rust<'_> {
         }
         let null = "deserialize_with = \"windlass_sdk::null_as_default\"".to_owned();
         let skip = |test: &str| is_written.then(|| format!("skip_serializing_if = \"{test}\""));
-        let is_status = record.resource.is_some() && self.model.may_be_empty(&field.kind);
+        let is_ever_there = self.model.is_ever_there(record, field);
         let mut empty = "Default::default()".to_owned();
         let attributes: Vec<String> = if field.default.is_some() {
             let function = format!("default_{}", ident.trim_start_matches('_'));
@@ -211,7 +211,7 @@ impl Rust<'_> {
                     .chain(skip(test))
                     .collect(),
             }
-        } else if is_status && !field.is_required && !field.is_nullable {
+        } else if is_ever_there {
             vec!["default".to_owned(), null]
         } else if field.is_required && !field.is_nullable {
             Vec::new()
@@ -330,7 +330,7 @@ fn choice(out: &mut String, declared: &Declared, values: &[String]) {
 /// The variants of the values, and one more for all others.
 fn variants(values: &[String]) -> Vec<String> {
     let mut taken = Names::without(["Self"]);
-    let mut variant = |value: &str| taken.unique(&[names::upper_camel(value)]);
+    let mut variant = |value: &str| taken.unique(&[names::of_value(value)]);
     let mut variants: Vec<String> = values.iter().map(|value| variant(value)).collect();
     variants.push(variant("Other"));
     variants

@@ -11,14 +11,8 @@ fn options(language: Language) -> Options<'static> {
 }
 #[test]
 fn dump() {
-    let text = std::fs::read_to_string("../../sdk/go/examples/webapp/crd.yaml").unwrap();
-    for l in [
-        Language::Rust,
-        Language::Go,
-        Language::Python,
-        Language::TypeScript,
-        Language::C,
-    ] {
-        println!("{}", generate(&text, &options(l)).unwrap());
+    let text = std::fs::read_to_string(std::env::var("CRD").unwrap()).unwrap();
+    for l in [Language::Rust, Language::Go, Language::Python, Language::TypeScript, Language::C] {
+        std::fs::write(format!("/tmp/tg/resources.{}", l.extension()), generate(&text, &options(l)).unwrap()).unwrap();
     }
 }
