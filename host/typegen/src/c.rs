@@ -74,10 +74,10 @@ fn named(declared: &Declared, names: &mut Names, prefixes: &mut Names) -> Named 
             names.unique(&[format!("{name}_read")]);
             names.unique(&[format!("{name}_text")]);
             ["absent", "other"]
-            .into_iter()
-            .chain(values.iter().map(String::as_str))
-            .map(|value| names.unique(&[format!("{upper}_{}", constant_part(value))]))
-            .collect()
+                .into_iter()
+                .chain(values.iter().map(String::as_str))
+                .map(|value| names.unique(&[format!("{upper}_{}", constant_part(value))]))
+                .collect()
         }
     };
     Named { name, constants }

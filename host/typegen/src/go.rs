@@ -125,7 +125,11 @@ impl Go<'_> {
             record.fields.iter().partition(|field| is_in_tags(&field.json));
         if !others.is_empty() {
             let names: Vec<String> = others.iter().map(|field| text::quoted(&field.json)).collect();
-            let _ = write!(description, "\nNo tag of Go can name {}; a patch leaves that.", names.join(", "));
+            let _ = write!(
+                description,
+                "\nNo tag of Go can name {}; a patch leaves that.",
+                names.join(", ")
+            );
         }
         out.push_str(&text::comment("", "//", &description, WIDTH));
         let named: Vec<(&Field, String)> = fields
@@ -260,7 +264,11 @@ impl Go<'_> {
 fn tag(field: &Field) -> String {
     let option = if field.is_required { "" } else { ",omitzero" };
     // A name that is a dash needs a comma, or stands for no field.
-    let option = if field.json == "-" && option.is_empty() { "," } else { option };
+    let option = if field.json == "-" && option.is_empty() {
+        ","
+    } else {
+        option
+    };
     format!("`json:\"{}{option}\"`", field.json)
 }
 
@@ -296,7 +304,10 @@ fn go_value(value: &str) -> String {
 /// Whether a tag can name a field so.
 fn is_in_tags(name: &str) -> bool {
     let marks = "!#$%&()*+-./:;<=>?@[]^_{|}~ ";
-    !name.is_empty() && name.chars().all(|char| char.is_alphanumeric() || marks.contains(char))
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|char| char.is_alphanumeric() || marks.contains(char))
 }
 
 /// An exported name.
