@@ -1,5 +1,7 @@
 //! Reads an object from standard input with the generated types, and writes what is in it.
 
+#![deny(warnings)]
+
 mod resources;
 
 use windlass_sdk::Object;
