@@ -40,7 +40,8 @@ pub(crate) fn render(model: &Model, file: &str) -> String {
         (has_resource, "resource"),
     ]
     .into_iter()
-    .filter_map(|(is_used, name)| is_used.then(|| name.to_owned()))
+    .filter(|(is_used, _)| *is_used)
+    .map(|(_, name)| name.to_owned())
     .collect();
     if !imports.is_empty() {
         out.push('\n');

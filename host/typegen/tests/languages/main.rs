@@ -4,6 +4,12 @@
 //! A language whose tools are missing is named and left out; with `WINDLASS_STRICT` set that
 //! is an error.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
