@@ -348,6 +348,8 @@ pub(crate) enum GenerateCommand {
     ///
     /// YAML or JSON; of several definitions, all. An API server's own document of a group is
     /// at `/openapi/v3/apis/GROUP/VERSION`, as `kubectl get --raw` prints it.
+    // `--version` is that of the kinds.
+    #[command(disable_version_flag = true)]
     Types(GenerateTypesArgs),
 }
 
