@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// A crate, and what it must not reach by any normal dependency.
-const FORBIDDEN: [(&str, &[&str]); 9] = [
+const FORBIDDEN: [(&str, &[&str]); 10] = [
     (
         "windlass-build",
         &["kube", "wasmtime", "hyper", "windlass-core", "windlass-engine"],
@@ -54,6 +54,17 @@ const FORBIDDEN: [(&str, &[&str]); 9] = [
             "windlass-cluster",
             "windlass-engine",
             "windlass-manager",
+        ],
+    ),
+    (
+        "windlass-typegen",
+        &[
+            "kube",
+            "wasmtime",
+            "hyper",
+            "tokio",
+            "windlass-core",
+            "windlass-build",
         ],
     ),
     (

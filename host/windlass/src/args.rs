@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// package.json, C sources) or by a windlass.yaml. What its toolchain lacks is installed
     /// once, pinned, into the cache folder, with pip or npm.
     Build(BuildArgs),
+    /// Write code for a guest.
+    #[command(subcommand)]
+    Generate(GenerateCommand),
     /// Show what a guest is: contract version, watches, permissions, limits.
     Inspect(InspectArgs),
     /// Check, print and explain configurations.
@@ -401,6 +404,56 @@ pub(crate) struct DevArgs {
     pub(crate) toolchains: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) host: HostArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GenerateCommand {
+    /// Types for an SDK, from CustomResourceDefinitions or an OpenAPI v3 document.
+    ///
+    /// YAML or JSON; of several definitions, all. An API server's own document of a group is
+    /// at `/openapi/v3/apis/GROUP/VERSION`, as `kubectl get --raw` prints it.
+    // `--version` is that of the kinds.
+    #[command(disable_version_flag = true)]
+    Types(GenerateTypesArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateTypesArgs {
+    /// The definitions or the document; `-` for standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Language of the guest.
+    #[arg(long = "lang", value_name = "LANGUAGE")]
+    pub(crate) language: TypesLanguage,
+    /// Version of the kinds; default the stored one of a definition, all of a document.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+    /// Kind, or name of a schema, to generate with all that it refers to; may be given again.
+    /// Default: all kinds.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Vec<String>,
+    /// File to write, or a folder, which gets `resources` with the language's ending; default
+    /// standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Name of the package, for Go.
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub(crate) package: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TypesLanguage {
+    /// Structs with serde.
+    Rust,
+    /// Structs with tags.
+    Go,
+    /// Dataclasses.
+    Python,
+    /// Interfaces, for JavaScript too.
+    #[value(alias = "javascript")]
+    Typescript,
+    /// A header with functions that read and set members of JSON.
+    C,
 }
 
 #[derive(Debug, Args)]

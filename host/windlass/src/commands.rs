@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod dev;
 mod dry_run;
+mod generate;
 mod inspect;
 mod new;
 mod pull;
@@ -39,6 +40,7 @@ impl Command {
             | Self::Sdk(_)
             | Self::Test(_)
             | Self::Build(_)
+            | Self::Generate(_)
             | Self::Inspect(_)
             | Self::Replay(_)
             | Self::Config(_)
@@ -65,6 +67,7 @@ pub(crate) fn dispatch(command: Command, logging: &Logging) -> anyhow::Result<Ex
         Command::Status(args) => runtime()?.block_on(status::status(args)),
         Command::Top(args) => runtime()?.block_on(status::top(args)),
         Command::Build(args) => runtime()?.block_on(build::build(args)),
+        Command::Generate(command) => generate::generate(command),
         Command::Inspect(args) => runtime()?.block_on(inspect::inspect(args)),
         Command::Config(command) => runtime()?.block_on(config::config(command)),
         Command::Rbac(args) => runtime()?.block_on(rbac::rbac(args)),

@@ -76,6 +76,13 @@ func TestFieldsReadAndWriteAsKubernetesWritesThem(t *testing.T) {
 	if err := json.Unmarshal([]byte("80"), &port); err != nil || port != FromInt(80) || port.String() != "80" {
 		t.Errorf("%v, %v", port, err)
 	}
+	var memory IntOrString
+	if err := json.Unmarshal([]byte("8589934592"), &memory); err != nil || memory != FromInt64(1<<33) {
+		t.Errorf("%v, %v", memory, err)
+	}
+	if number, ok := memory.Int(); ok {
+		t.Errorf("%d is another number", number)
+	}
 }
 
 func TestAControllerIsTheOwnerThatSaysSo(t *testing.T) {

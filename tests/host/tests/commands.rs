@@ -301,6 +301,39 @@ fn the_demo_shows_each_guest_at_work() -> Result<()> {
 }
 
 #[test]
+fn types_are_generated_to_where_they_are_wanted() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let definition = repository().join("sdk/go/examples/webapp/crd.yaml");
+    let definition = definition.to_string_lossy();
+    let generate = ["generate", "types", &definition, "--lang", "rust"];
+    let (code, types) = run(&generate, folder.path())?;
+    assert_eq!(code, Some(0), "{types}");
+    assert!(
+        types.contains(
+            "windlass_sdk::object!(WebApp: \"examples.windlass.dev\", \"v1\", \"webapps\", \"WebApp\");"
+        ),
+        "{types}"
+    );
+    let out = folder.path().to_string_lossy();
+    let (code, output) = run(&[&generate[..], &["--out", &out]].concat(), folder.path())?;
+    assert_eq!(code, Some(0), "{output}");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("resources.rs"))?.trim(),
+        types
+    );
+    let (code, output) = run(&[&generate[..], &["--version", "v9"]].concat(), folder.path())?;
+    assert_eq!(
+        (code, output.as_str()),
+        (
+            Some(1),
+            format!("error: {definition}: WebApp has no version v9: choose one of v1 with --version")
+                .as_str()
+        )
+    );
+    Ok(())
+}
+
+#[test]
 fn inspect_tells_what_a_guest_is_and_needs() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (code, output) = run(&["inspect", "replicaset"], folder.path())?;
