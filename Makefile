@@ -60,7 +60,8 @@ bench: guests ## Measure; one JSON line per figure, also in target/bench.jsonl
 
 .PHONY: doc
 doc: ## Build the API documentation with warnings denied
-	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --quiet --workspace --no-deps
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --quiet --manifest-path guests/Cargo.toml --package windlass-sdk --no-deps
 
 .PHONY: fmt
 fmt: ## Format everything
