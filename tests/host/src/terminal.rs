@@ -276,7 +276,11 @@ impl Drop for Running {
     }
 }
 
+/// Whether it is nothing but a command that goes on.
 fn goes_on(command: &str) -> bool {
+    if command.contains([';', '|', '&', '>']) {
+        return false;
+    }
     let mut words = command.split_whitespace();
     let is_lasting = words.next() == Some("windlass") && words.next().is_some_and(|word| LASTING.contains(&word));
     is_lasting && !words.any(|word| ENDING.contains(&word))
@@ -337,5 +341,6 @@ mod tests {
     fn hosts_go_on_unless_they_are_asked_to_end() {
         assert!(goes_on("windlass up --nodes 3") && goes_on("windlass dev"));
         assert!(!goes_on("windlass run --config host.yaml --dry-run") && !goes_on("windlass build"));
+        assert!(!goes_on("windlass up --nodes many; echo $?"));
     }
 }
