@@ -35,7 +35,20 @@ pub(crate) fn build(root: &Path, windlass: &Path) -> Result<()> {
     let settings = pages.join("mkdocs.yml");
     fs::copy(root.join("docs").join(SETTINGS), &settings).context("copying the book's settings")?;
     name_every_page(&settings, &docs)?;
-    generator::run(root, &settings)
+    if generator::run(root, &settings)? {
+        publish(&pages.join("site"), &root.join("target/book"))?;
+    }
+    Ok(())
+}
+
+/// Puts the new site in the place of the last one.
+fn publish(site: &Path, book: &Path) -> Result<()> {
+    if book.exists() {
+        fs::remove_dir_all(book).with_context(|| format!("removing {}", book.display()))?;
+    }
+    fs::rename(site, book).with_context(|| format!("making {}", book.display()))?;
+    println!("the book: {}", book.join("index.html").display());
+    Ok(())
 }
 
 /// Copies `docs`, each page as the generator wants it.

@@ -11,27 +11,20 @@ const PACKAGE: &str = "zensical";
 const VERSION: &str = "0.0.73";
 
 /// Makes the site that these settings describe; what is wrong with a page or a link is an
-/// error.
-pub(crate) fn run(root: &Path, settings: &Path) -> Result<()> {
+/// error. Whether there is a generator to do so.
+pub(crate) fn run(root: &Path, settings: &Path) -> Result<bool> {
     let Some(program) = installed(root)? else {
-        return Ok(());
+        return Ok(false);
     };
     let output = Command::new(program)
         .args(["build", "--strict", "--clean", "--config-file"])
         .arg(settings)
-        .env("NO_COLOR", "1")
         .stdin(Stdio::null())
         .output()
         .context("cannot run the book's generator")?;
-    // It ends a refusal with its own stack, which nobody needs.
     let said = String::from_utf8_lossy(&output.stderr);
-    let complaint = said.split("Traceback").next().unwrap_or_default();
-    ensure!(
-        output.status.success(),
-        "the book does not build:\n{complaint}{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
-    Ok(())
+    ensure!(output.status.success(), "the book does not build:\n{}", complaints(&said));
+    Ok(true)
 }
 
 fn installed(root: &Path) -> Result<Option<PathBuf>> {
@@ -54,4 +47,39 @@ fn installed(root: &Path) -> Result<Option<PathBuf>> {
     ensure!(pip.success(), "pip cannot install {PACKAGE} {VERSION}");
     fs::write(&complete, "").with_context(|| format!("writing {}", complete.display()))?;
     Ok(Some(program))
+}
+
+/// What is wrong and where, without colours, pictures and the stack that it ends with.
+fn complaints(said: &str) -> String {
+    let mut complaints = String::new();
+    for line in said.split("Traceback").next().unwrap_or_default().lines() {
+        let line = uncoloured(line);
+        if let Some((_, place)) = line.split_once("─[ ") {
+            complaints.push_str(&format!("  {}\n", place.trim_end_matches([' ', ']'])));
+        } else if line.starts_with("Warning: ") || line.starts_with("Error: ") {
+            complaints.push_str(&format!("{line}\n"));
+        }
+    }
+    complaints
+}
+
+fn uncoloured(line: &str) -> String {
+    let mut pieces = line.split('\u{1b}');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        plain.push_str(piece.split_once('m').map_or("", |(_, text)| text));
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_says_what_is_wrong_and_where() {
+        let said = "\u{1b}[33mWarning:\u{1b}[0m page does not exist\n   \u{1b}[38;5;246m╭─[\u{1b}[0m index.md:3:8 \u{1b}[38;5;246m]\u{1b}[0m\n\
+            3 │ [dead](nowhere.md)\nTraceback (most recent call last):\nError: no\n";
+        assert_eq!(complaints(said), "Warning: page does not exist\n  index.md:3:8\n");
+    }
 }
