@@ -15,7 +15,7 @@ mod page;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use self::page::Page;
 
@@ -79,7 +79,7 @@ fn assemble(root: &Path, to: &Path) -> Result<()> {
     bail!("{}", wrong.join("\n"))
 }
 
-/// A page that no menu leads to is as good as lost.
+/// A page that no menu leads to is as good as lost, and so is a menu that leads nowhere.
 fn name_every_page(settings: &Path, docs: &Path) -> Result<()> {
     let text = fs::read_to_string(settings)?;
     let named: Vec<&str> = text
@@ -93,10 +93,10 @@ fn name_every_page(settings: &Path, docs: &Path) -> Result<()> {
             lost.push(name);
         }
     }
-    if lost.is_empty() {
-        return Ok(());
-    }
-    bail!("docs/{SETTINGS} does not name {}", lost.join(", "))
+    ensure!(lost.is_empty(), "docs/{SETTINGS} does not name {}", lost.join(", "));
+    let missing: Vec<_> = named.into_iter().filter(|name| !docs.join(name).is_file()).collect();
+    ensure!(missing.is_empty(), "docs/{SETTINGS} names what is not there: {}", missing.join(", "));
+    Ok(())
 }
 
 /// All files below a folder, in order.

@@ -100,7 +100,23 @@ impl Page<'_> {
     }
 
     /// Has links out of `docs` lead into the repository, and fails if there is nothing.
+    /// What looks like a link in code is none.
     fn link(&self, text: &str) -> Result<String> {
+        let mut linked = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('`') {
+            let (before, code) = rest.split_at(at);
+            linked.push_str(&self.link_prose(before)?);
+            let ticks = &code[..code.len() - code.trim_start_matches('`').len()];
+            let end = code[ticks.len()..].find(ticks).map_or(code.len(), |end| end + 2 * ticks.len());
+            linked.push_str(&code[..end]);
+            rest = &code[end..];
+        }
+        linked.push_str(&self.link_prose(rest)?);
+        Ok(linked)
+    }
+
+    fn link_prose(&self, text: &str) -> Result<String> {
         let mut linked = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("](") {
@@ -216,9 +232,9 @@ mod tests {
     #[test]
     fn links_out_of_the_docs_lead_into_the_repository_if_there_is_something() {
         let root = folder("links");
-        let text = "[a](../../deploy/rules.yaml#x) [b](../../deploy) [c](other.md#x) ![d](../life.svg) [e](#here)\n";
+        let text = "`x[0](y)` ``a ` b](c)`` [a](../../deploy/rules.yaml#x) [b](../../deploy) [c](other.md#x) ![d](../life.svg) [e](#here)\n";
         let expected = format!(
-            "[a]({REPOSITORY}/blob/main/deploy/rules.yaml#x) [b]({REPOSITORY}/tree/main/deploy) [c](other.md#x) \
+            "`x[0](y)` ``a ` b](c)`` [a]({REPOSITORY}/blob/main/deploy/rules.yaml#x) [b]({REPOSITORY}/tree/main/deploy) [c](other.md#x) \
              ![d](../life.svg) [e](#here)\n"
         );
         assert_eq!(prepare(&root, text).unwrap(), expected);
