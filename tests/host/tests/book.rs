@@ -35,6 +35,16 @@ macro_rules! pages {
 
 pages! {
     getting_started: "getting-started.md",
+    architecture: "concepts/architecture.md",
+    configuration: "guides/configuration.md",
+    permissions: "guides/permissions.md",
+    recordings: "guides/record-replay.md",
+    replicas: "guides/replicas.md",
+    shipping: "guides/ship.md",
+    versions: "guides/versions.md",
+    operating: "operating.md",
+    exit_codes: "reference/exit-codes.md",
+    security: "security.md",
     tutorial_in_rust: "tutorials/rust.md",
     tutorial_in_go: "tutorials/go.md",
     tutorial_in_python: "tutorials/python.md",

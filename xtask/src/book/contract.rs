@@ -7,14 +7,20 @@ use wit_parser::{
     Docs, Function, FunctionKind, Interface, Resolve, Type, TypeDef, TypeDefKind, World, WorldItem, WorldKey,
 };
 
-/// Markdown of every interface, exports first, as a reader meets them.
+/// What a reader wants first; the others follow by name.
+const FIRST: [&str; 6] = ["handler", "blocking-handler", "observer", "mapper", "manifest", "types"];
+
+/// Markdown of every interface: what a guest exports, what it declares, what it may import.
 pub(crate) fn reference() -> String {
     let (resolve, package) = contract::resolve();
     let reference = Reference { resolve: &resolve };
     let package = &resolve.packages[package];
     let mut text = format!("# Contract\n\nThe package `{}`, generated from its WIT.\n\n", package.name);
     text.push_str(&docs(&package.docs));
-    for (name, id) in &package.interfaces {
+    let mut interfaces: Vec<_> = package.interfaces.iter().collect();
+    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+    interfaces.sort_by_key(|(name, _)| (place(name), name.as_str()));
+    for (name, id) in interfaces {
         reference.interface(&mut text, name, &resolve.interfaces[*id]);
     }
     text.push_str("\n## Worlds\n\n| world | exports | imports |\n| --- | --- | --- |\n");

@@ -168,7 +168,19 @@ fn title(fence: &Fence) -> Option<String> {
 fn block(fence: &Fence, title: Option<String>) -> String {
     let title = title.map_or(String::new(), |title| format!(" title=\"{title}\""));
     let (indent, language) = (&fence.indent, &fence.language);
-    format!("{indent}```{language}{title}\n{}{indent}```\n", fence.body)
+    let body = if fence.attribute("from").is_some() { dedented(&fence.body) } else { fence.body.clone() };
+    format!("{indent}```{language}{title}\n{body}{indent}```\n")
+}
+
+/// An excerpt without the indentation that all of it has.
+fn dedented(text: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let lines = || text.split_inclusive('\n');
+    let told = lines().filter(|line| !line.trim().is_empty() && !is_omission(line.trim()));
+    let shared = told.map(indent).min().unwrap_or(0);
+    lines()
+        .map(|line| line.get(shared.min(indent(line))..).unwrap_or(line))
+        .collect()
 }
 
 fn indented(text: &str) -> String {
@@ -249,8 +261,8 @@ mod tests {
     fn an_excerpt_is_in_its_file_word_for_word_and_in_order() {
         let root = folder("excerpts");
         let excerpt = |body: &str| format!("```yaml from=\"deploy/rules.yaml\"\n{body}```\n");
-        let prepared = prepare(&root, &excerpt("one: 1\n# …\nthree: 3\n")).unwrap();
-        assert_eq!(prepared, "```yaml title=\"deploy/rules.yaml\"\none: 1\n# …\nthree: 3\n```\n");
+        let prepared = prepare(&root, &excerpt("  one: 1\n\n# …\n  three: 3\n")).unwrap();
+        assert_eq!(prepared, "```yaml title=\"deploy/rules.yaml\"\none: 1\n\n# …\nthree: 3\n```\n");
         for wrong in ["one: 1\nthree: 3\n", "three: 3\n…\none: 1\n", "four: 4\n"] {
             let error = prepare(&root, &excerpt(wrong)).unwrap_err().to_string();
             assert!(error.contains("does not have this excerpt"), "{error}");
