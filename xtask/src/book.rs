@@ -31,7 +31,10 @@ pub(crate) fn build(root: &Path, windlass: &Path) -> Result<()> {
     }
     assemble(root, &docs)?;
     write(&docs.join("reference/contract.md"), &contract::reference())?;
-    write(&docs.join("reference/commands.md"), &commands::reference(windlass)?)?;
+    write(
+        &docs.join("reference/commands.md"),
+        &commands::reference(windlass)?,
+    )?;
     let settings = pages.join("mkdocs.yml");
     fs::copy(root.join("docs").join(SETTINGS), &settings).context("copying the book's settings")?;
     name_every_page(&settings, &docs)?;
@@ -93,9 +96,20 @@ fn name_every_page(settings: &Path, docs: &Path) -> Result<()> {
             lost.push(name);
         }
     }
-    ensure!(lost.is_empty(), "docs/{SETTINGS} does not name {}", lost.join(", "));
-    let missing: Vec<_> = named.into_iter().filter(|name| !docs.join(name).is_file()).collect();
-    ensure!(missing.is_empty(), "docs/{SETTINGS} names what is not there: {}", missing.join(", "));
+    ensure!(
+        lost.is_empty(),
+        "docs/{SETTINGS} does not name {}",
+        lost.join(", ")
+    );
+    let missing: Vec<_> = named
+        .into_iter()
+        .filter(|name| !docs.join(name).is_file())
+        .collect();
+    ensure!(
+        missing.is_empty(),
+        "docs/{SETTINGS} names what is not there: {}",
+        missing.join(", ")
+    );
     Ok(())
 }
 

@@ -104,7 +104,11 @@ fn commands(body: &[&str]) -> Result<Vec<Step>> {
         } else if let Some(command) = line.strip_prefix("$ ") {
             let mut command = command.to_owned();
             let end = here_document(&command);
-            while command.ends_with('\\') || end.as_ref().is_some_and(|end| !command.ends_with(&format!("\n{end}"))) {
+            while command.ends_with('\\')
+                || end
+                    .as_ref()
+                    .is_some_and(|end| !command.ends_with(&format!("\n{end}")))
+            {
                 let Some(line) = lines.next() else {
                     bail!("`{command}` does not end");
                 };
@@ -132,7 +136,10 @@ fn here_document(command: &str) -> Option<String> {
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    text.split_once(before)?.1.split_once(after).map(|(between, _)| between)
+    text.split_once(before)?
+        .1
+        .split_once(after)
+        .map(|(between, _)| between)
 }
 
 /// The first line that a page shows and that what was printed does not have, in order.
@@ -217,11 +224,22 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_compared_line_by_line_in_order() {
-        let shown: Vec<String> = ["NAME  AGE", "…", "", "web … Running …"].map(ToOwned::to_owned).into();
+        let shown: Vec<String> = ["NAME  AGE", "…", "", "web … Running …"]
+            .map(ToOwned::to_owned)
+            .into();
         assert_eq!(missing(&shown, "NAME AGE\nother\nweb   1/1 Running 3s\n"), None);
-        assert_eq!(missing(&shown, "web 1/1 Running 3s\nNAME AGE\n"), Some("web … Running …"));
-        assert_eq!(missing(&shown, "NAME AGE\nweb 1/1 Pending 3s\n"), Some("web … Running …"));
+        assert_eq!(
+            missing(&shown, "web 1/1 Running 3s\nNAME AGE\n"),
+            Some("web … Running …")
+        );
+        assert_eq!(
+            missing(&shown, "NAME AGE\nweb 1/1 Pending 3s\n"),
+            Some("web … Running …")
+        );
         assert_eq!(missing(&shown, "NAME\n"), Some("NAME  AGE"));
-        assert_eq!(missing(&["all of it".to_owned()], "all of it!\n"), Some("all of it"));
+        assert_eq!(
+            missing(&["all of it".to_owned()], "all of it!\n"),
+            Some("all of it")
+        );
     }
 }

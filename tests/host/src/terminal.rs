@@ -95,7 +95,10 @@ impl Terminal {
             symlink(kubectl::program().canonicalize()?, bin.join("kubectl"))?;
         }
         let state = folder.path().join("state");
-        fs::write(state.join("cwd"), folder.path().join("page").to_string_lossy().as_bytes())?;
+        fs::write(
+            state.join("cwd"),
+            folder.path().join("page").to_string_lossy().as_bytes(),
+        )?;
         fs::write(state.join("env"), "")?;
         let registry = registry.map(|host| ("127.0.0.1:5000", host.to_owned()));
         let second = ("127.0.0.1:10271", free_address()?);
@@ -156,7 +159,10 @@ impl Terminal {
                 continue;
             }
             let missing = missing.unwrap_or("success");
-            bail!("`{command}` does not show `{missing}`; it printed\n{printed}{}", self.windows());
+            bail!(
+                "`{command}` does not show `{missing}`; it printed\n{printed}{}",
+                self.windows()
+            );
         }
     }
 
@@ -177,7 +183,10 @@ impl Terminal {
         }
         child.kill()?;
         child.wait()?;
-        bail!("`{command}` does not end; it printed\n{}", fs::read_to_string(&output)?)
+        bail!(
+            "`{command}` does not end; it printed\n{}",
+            fs::read_to_string(&output)?
+        )
     }
 
     /// Starts a command in another window, and waits until it shows what the page shows.
@@ -185,7 +194,11 @@ impl Terminal {
         let output = self.state().join(format!("output-{}", self.running.len()));
         let script = format!("cd \"$(cat \"$STATE/cwd\")\"\n. \"$STATE/env\"\nexec {command}\n");
         let child = self.shell(&script, &output)?;
-        let mut running = Running { command, child, output };
+        let mut running = Running {
+            command,
+            child,
+            output,
+        };
         let deadline = Instant::now() + COMMAND_LIMIT;
         let result = loop {
             let printed = running.printed();
@@ -205,7 +218,11 @@ impl Terminal {
     fn interrupt(&mut self) -> Result<()> {
         let mut running = self.running.pop().context("nothing runs that ^C could end")?;
         if !running.stop()? {
-            bail!("`{}` does not end well; it printed\n{}", running.command, running.printed());
+            bail!(
+                "`{}` does not end well; it printed\n{}",
+                running.command,
+                running.printed()
+            );
         }
         Ok(())
     }
@@ -282,7 +299,8 @@ fn goes_on(command: &str) -> bool {
         return false;
     }
     let mut words = command.split_whitespace();
-    let is_lasting = words.next() == Some("windlass") && words.next().is_some_and(|word| LASTING.contains(&word));
+    let is_lasting =
+        words.next() == Some("windlass") && words.next().is_some_and(|word| LASTING.contains(&word));
     is_lasting && !words.any(|word| ENDING.contains(&word))
 }
 
@@ -320,7 +338,10 @@ mod tests {
         for step in [
             run("mkdir a && cd a && export WORD=\"it's\"", &[]),
             write,
-            run("echo $WORD; ls; cat b.txt", &["it's", "b.txt", "at 127.0.0.1:10270"]),
+            run(
+                "echo $WORD; ls; cat b.txt",
+                &["it's", "b.txt", "at 127.0.0.1:10270"],
+            ),
         ] {
             terminal.follow(&step).unwrap();
         }
@@ -329,9 +350,18 @@ mod tests {
     #[test]
     fn a_command_that_fails_or_prints_something_else_is_told() {
         let mut terminal = Terminal::open(None).unwrap();
-        let error = terminal.follow(&run("echo no; false", &[])).unwrap_err().to_string();
-        assert_eq!(error, "`echo no; false` does not show `success`; it printed\nno\n");
-        let error = terminal.follow(&run("echo one", &["two"])).unwrap_err().to_string();
+        let error = terminal
+            .follow(&run("echo no; false", &[]))
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "`echo no; false` does not show `success`; it printed\nno\n"
+        );
+        let error = terminal
+            .follow(&run("echo one", &["two"]))
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, "`echo one` does not show `two`; it printed\none\n");
         let error = terminal.follow(&Step::Interrupt).unwrap_err().to_string();
         assert_eq!(error, "nothing runs that ^C could end");

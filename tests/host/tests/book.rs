@@ -82,7 +82,9 @@ fn collect(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<
 /// Does everything that a page says.
 async fn follow(name: &'static str) -> Result<()> {
     let _desk = DESK.lock().await;
-    let page = Arc::new(Page::parse(&std::fs::read_to_string(repository().join("docs").join(name))?)?);
+    let page = Arc::new(Page::parse(&std::fs::read_to_string(
+        repository().join("docs").join(name),
+    )?)?);
     if let Some(program) = page.needs.iter().find(|program| !is_there(program)) {
         println!("skipped: {name} needs {program}");
         return Ok(());

@@ -40,7 +40,11 @@ fn help(windlass: &Path, command: &[&str]) -> Result<String> {
         .arg("--help")
         .output()
         .with_context(|| format!("cannot run {}", windlass.display()))?;
-    ensure!(output.status.success(), "windlass {} --help failed", command.join(" "));
+    ensure!(
+        output.status.success(),
+        "windlass {} --help failed",
+        command.join(" ")
+    );
     Ok(String::from_utf8(output.stdout)?)
 }
 

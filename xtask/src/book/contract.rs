@@ -8,17 +8,32 @@ use wit_parser::{
 };
 
 /// What a reader wants first; the others follow by name.
-const FIRST: [&str; 6] = ["handler", "blocking-handler", "observer", "mapper", "manifest", "types"];
+const FIRST: [&str; 6] = [
+    "handler",
+    "blocking-handler",
+    "observer",
+    "mapper",
+    "manifest",
+    "types",
+];
 
 /// Markdown of every interface: what a guest exports, what it declares, what it may import.
 pub(crate) fn reference() -> String {
     let (resolve, package) = contract::resolve();
     let reference = Reference { resolve: &resolve };
     let package = &resolve.packages[package];
-    let mut text = format!("# Contract\n\nThe package `{}`, generated from its WIT.\n\n", package.name);
+    let mut text = format!(
+        "# Contract\n\nThe package `{}`, generated from its WIT.\n\n",
+        package.name
+    );
     text.push_str(&docs(&package.docs));
     let mut interfaces: Vec<_> = package.interfaces.iter().collect();
-    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+    let place = |name: &str| {
+        FIRST
+            .iter()
+            .position(|first| *first == name)
+            .unwrap_or(FIRST.len())
+    };
     interfaces.sort_by_key(|(name, _)| (place(name), name.as_str()));
     for (name, id) in interfaces {
         reference.interface(&mut text, name, &resolve.interfaces[*id]);
@@ -67,7 +82,9 @@ impl Reference<'_> {
             function.name,
             if waits { "async " } else { "" },
             parameters.join(", "),
-            function.result.map_or(String::new(), |result| format!(" -> {}", self.name(&result)))
+            function
+                .result
+                .map_or(String::new(), |result| format!(" -> {}", self.name(&result)))
         )
     }
 
@@ -90,11 +107,17 @@ impl Reference<'_> {
                 table(text, "case", rows);
             }
             TypeDefKind::Enum(cases) => {
-                let rows = cases.cases.iter().map(|case| (case.name.as_str(), None, &case.docs));
+                let rows = cases
+                    .cases
+                    .iter()
+                    .map(|case| (case.name.as_str(), None, &case.docs));
                 table(text, "case", rows);
             }
             TypeDefKind::Flags(flags) => {
-                let rows = flags.flags.iter().map(|flag| (flag.name.as_str(), None, &flag.docs));
+                let rows = flags
+                    .flags
+                    .iter()
+                    .map(|flag| (flag.name.as_str(), None, &flag.docs));
                 table(text, "flag", rows);
             }
             other => {
@@ -108,7 +131,10 @@ impl Reference<'_> {
         match ty {
             Type::Id(id) => {
                 let defined = &self.resolve.types[*id];
-                defined.name.clone().unwrap_or_else(|| self.kind_name(&defined.kind))
+                defined
+                    .name
+                    .clone()
+                    .unwrap_or_else(|| self.kind_name(&defined.kind))
             }
             Type::ErrorContext => "error-context".to_owned(),
             primitive => format!("{primitive:?}").to_lowercase(),
@@ -139,7 +165,11 @@ impl Reference<'_> {
     fn world(&self, text: &mut String, world: &World) {
         let names = |items: &mut dyn Iterator<Item = (&WorldKey, &WorldItem)>| {
             let names: Vec<_> = items.filter_map(|(key, _)| self.interface_name(key)).collect();
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            }
         };
         let _ = writeln!(
             text,
@@ -164,14 +194,14 @@ fn is_alias_of_another(resolve: &Resolve, defined: &TypeDef) -> bool {
     }
 }
 
-fn table<'a>(
-    text: &mut String,
-    head: &str,
-    rows: impl Iterator<Item = (&'a str, Option<String>, &'a Docs)>,
-) {
+fn table<'a>(text: &mut String, head: &str, rows: impl Iterator<Item = (&'a str, Option<String>, &'a Docs)>) {
     let rows: Vec<_> = rows.collect();
     let has_types = rows.iter().any(|(_, ty, _)| ty.is_some());
-    let (types, line) = if has_types { ("type | ", "--- | ") } else { ("", "") };
+    let (types, line) = if has_types {
+        ("type | ", "--- | ")
+    } else {
+        ("", "")
+    };
     let _ = write!(text, "\n| {head} | {types} |\n| --- | {line}--- |\n");
     for (name, ty, docs) in rows {
         let ty = match ty {
@@ -179,14 +209,21 @@ fn table<'a>(
             None if has_types => " | ".to_owned(),
             None => String::new(),
         };
-        let told = docs.contents.as_deref().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+        let told = docs
+            .contents
+            .as_deref()
+            .unwrap_or_default()
+            .replace('\n', " ")
+            .replace('|', "\\|");
         let _ = writeln!(text, "| `{name}` | {ty}{} |", told.trim());
     }
 }
 
 /// A comment as Markdown, which it is already but for lists right below a line.
 fn docs(docs: &Docs) -> String {
-    let Some(contents) = &docs.contents else { return String::new() };
+    let Some(contents) = &docs.contents else {
+        return String::new();
+    };
     let mut text = String::new();
     for line in contents.lines() {
         text.push_str(line);
@@ -213,6 +250,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
-        assert_eq!(text.matches("\n### object-key\n").count(), 1, "described where it is defined");
+        assert_eq!(
+            text.matches("\n### object-key\n").count(),
+            1,
+            "described where it is defined"
+        );
     }
 }

@@ -23,7 +23,11 @@ pub(crate) fn run(root: &Path, settings: &Path) -> Result<bool> {
         .output()
         .context("cannot run the book's generator")?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the book does not build:\n{}", complaints(&said));
+    ensure!(
+        output.status.success(),
+        "the book does not build:\n{}",
+        complaints(&said)
+    );
     Ok(true)
 }
 
@@ -33,9 +37,14 @@ fn installed(root: &Path) -> Result<Option<PathBuf>> {
     if complete.exists() {
         return Ok(Some(program));
     }
-    let environment = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder).output();
+    let environment = Command::new("python3")
+        .args(["-m", "venv", "--clear"])
+        .arg(&folder)
+        .output();
     if !environment.is_ok_and(|output| output.status.success()) {
-        crate::missing("Python with venv is not installed, so the book is not built; on Debian and Ubuntu: sudo apt-get install python3-venv")?;
+        crate::missing(
+            "Python with venv is not installed, so the book is not built; on Debian and Ubuntu: sudo apt-get install python3-venv",
+        )?;
         return Ok(None);
     }
     println!("Installing {PACKAGE} {VERSION}; this happens once …");

@@ -82,7 +82,8 @@ impl Page<'_> {
 
     /// Fails unless the file has each run of lines of an excerpt, in order.
     fn compare(&self, fence: &Fence, file: &str) -> Result<()> {
-        let text = fs::read_to_string(self.root.join(file)).with_context(|| format!("an excerpt of {file}"))?;
+        let text =
+            fs::read_to_string(self.root.join(file)).with_context(|| format!("an excerpt of {file}"))?;
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let body: Vec<&str> = fence.body.lines().map(str::trim).collect();
         let mut from = 0;
@@ -93,7 +94,8 @@ impl Page<'_> {
             }
             let rest = lines.get(from..).unwrap_or_default();
             let at = rest.windows(run.len()).position(|window| window == run);
-            let at = at.with_context(|| format!("{file} does not have this excerpt:\n  {}", run.join("\n  ")))?;
+            let at =
+                at.with_context(|| format!("{file} does not have this excerpt:\n  {}", run.join("\n  ")))?;
             from += at + run.len();
         }
         Ok(())
@@ -108,7 +110,9 @@ impl Page<'_> {
             let (before, code) = rest.split_at(at);
             linked.push_str(&self.link_prose(before)?);
             let ticks = &code[..code.len() - code.trim_start_matches('`').len()];
-            let end = code[ticks.len()..].find(ticks).map_or(code.len(), |end| end + 2 * ticks.len());
+            let end = code[ticks.len()..]
+                .find(ticks)
+                .map_or(code.len(), |end| end + 2 * ticks.len());
             linked.push_str(&code[..end]);
             rest = &code[end..];
         }
@@ -130,24 +134,37 @@ impl Page<'_> {
     }
 
     fn target(&self, target: &str) -> Result<String> {
-        let (path, anchor) = target.split_once('#').map_or((target, ""), |(path, anchor)| (path, anchor));
+        let (path, anchor) = target
+            .split_once('#')
+            .map_or((target, ""), |(path, anchor)| (path, anchor));
         if path.is_empty() || path.contains("://") || path.starts_with("mailto:") {
             return Ok(target.to_owned());
         }
         let folder = Path::new("docs").join(self.name.parent().unwrap_or(Path::new("")));
         let path = normal(&folder.join(path)).with_context(|| format!("{target} leaves the repository"))?;
-        let (is_page, is_inside) = (path.extension().is_some_and(|e| e == "md"), path.starts_with("docs"));
+        let (is_page, is_inside) = (
+            path.extension().is_some_and(|e| e == "md"),
+            path.starts_with("docs"),
+        );
         if is_inside && is_page {
             // The generator looks whether it is there, generated ones included.
             return Ok(target.to_owned());
         }
         let file = self.root.join(&path);
-        ensure!(file.exists(), "a link leads to {}, which is not there", path.display());
+        ensure!(
+            file.exists(),
+            "a link leads to {}, which is not there",
+            path.display()
+        );
         if is_inside {
             return Ok(target.to_owned());
         }
         let kind = if file.is_dir() { "tree" } else { "blob" };
-        let anchor = if anchor.is_empty() { String::new() } else { format!("#{anchor}") };
+        let anchor = if anchor.is_empty() {
+            String::new()
+        } else {
+            format!("#{anchor}")
+        };
         Ok(format!("{REPOSITORY}/{kind}/main/{}{anchor}", path.display()))
     }
 }
@@ -161,14 +178,20 @@ fn close(prepared: &mut String, group: &mut Option<Group>) {
 
 fn title(fence: &Fence) -> Option<String> {
     let named = fence.attribute("title").or_else(|| fence.attribute("from"));
-    let skipped = fence.attribute("no-run").map(|why| format!("not run by the test of this book: {why}"));
+    let skipped = fence
+        .attribute("no-run")
+        .map(|why| format!("not run by the test of this book: {why}"));
     named.map(ToOwned::to_owned).or(skipped)
 }
 
 fn block(fence: &Fence, title: Option<String>) -> String {
     let title = title.map_or(String::new(), |title| format!(" title=\"{title}\""));
     let (indent, language) = (&fence.indent, &fence.language);
-    let body = if fence.attribute("from").is_some() { dedented(&fence.body) } else { fence.body.clone() };
+    let body = if fence.attribute("from").is_some() {
+        dedented(&fence.body)
+    } else {
+        fence.body.clone()
+    };
     format!("{indent}```{language}{title}\n{body}{indent}```\n")
 }
 
@@ -185,7 +208,13 @@ fn dedented(text: &str) -> String {
 
 fn indented(text: &str) -> String {
     text.split_inclusive('\n')
-        .map(|line| if line.trim().is_empty() { line.to_owned() } else { format!("    {line}") })
+        .map(|line| {
+            if line.trim().is_empty() {
+                line.to_owned()
+            } else {
+                format!("    {line}")
+            }
+        })
         .collect()
 }
 
@@ -262,7 +291,10 @@ mod tests {
         let root = folder("excerpts");
         let excerpt = |body: &str| format!("```yaml from=\"deploy/rules.yaml\"\n{body}```\n");
         let prepared = prepare(&root, &excerpt("  one: 1\n\n# …\n  three: 3\n")).unwrap();
-        assert_eq!(prepared, "```yaml title=\"deploy/rules.yaml\"\none: 1\n\n# …\nthree: 3\n```\n");
+        assert_eq!(
+            prepared,
+            "```yaml title=\"deploy/rules.yaml\"\none: 1\n\n# …\nthree: 3\n```\n"
+        );
         for wrong in ["one: 1\nthree: 3\n", "three: 3\n…\none: 1\n", "four: 4\n"] {
             let error = prepare(&root, &excerpt(wrong)).unwrap_err().to_string();
             assert!(error.contains("does not have this excerpt"), "{error}");
