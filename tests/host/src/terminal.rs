@@ -15,11 +15,13 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::book::{Step, missing};
+use crate::kubectl;
 use crate::process::{binary, free_address, repository};
-use crate::{kubectl, wait};
 
 /// How long a command may take to end; the first build in a language installs its tools.
 const COMMAND_LIMIT: Duration = Duration::from_secs(900);
+/// How long a reader looks for what has to come about, such as a version that is being built.
+const LOOK_LIMIT: Duration = Duration::from_secs(300);
 /// How long a host may take to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const PERIOD: Duration = Duration::from_millis(100);
@@ -146,7 +148,7 @@ impl Terminal {
     }
 
     fn run(&self, command: &str, shown: &[String]) -> Result<()> {
-        let deadline = Instant::now() + wait::LIMIT;
+        let deadline = Instant::now() + LOOK_LIMIT;
         loop {
             let (succeeded, printed) = self.to_the_end(command)?;
             let missing = missing(shown, &printed);
