@@ -6,6 +6,7 @@
 //! | a block `console` | commands behind `$ `, each with what it prints below it; `^C` ends what runs |
 //! | a block `console no-run="why"` | left out, for a reason that the reader sees, too |
 //! | a block with `title="host.yaml"` | a file to write, from the folder that the reader is in |
+//! | a block with `shows="src/app.py"` | lines of a file that the reader has, in order |
 //! | `<!-- needs: npm -->` | programs without which the page is skipped |
 //!
 //! In what a command prints `…` stands for anything, within a line or as a line of its own.
@@ -21,6 +22,13 @@ pub enum Step {
         path: String,
         /// All of it.
         text: String,
+    },
+    /// Looks into a file.
+    Read {
+        /// From the folder that the reader is in.
+        path: String,
+        /// The lines that the page shows of it.
+        shown: Vec<String>,
     },
     /// Runs a command.
     Run {
@@ -82,6 +90,11 @@ impl Page {
             self.steps.push(Step::Write {
                 path: path.to_owned(),
                 text: body.iter().flat_map(|line| [line, "\n"]).collect(),
+            });
+        } else if let Some(path) = between(info, "shows=\"", "\"") {
+            self.steps.push(Step::Read {
+                path: path.to_owned(),
+                shown: body.iter().map(ToString::to_string).collect(),
             });
         }
         Ok(())
@@ -148,7 +161,7 @@ pub fn missing<'a>(shown: &'a [String], printed: &str) -> Option<&'a str> {
     let mut printed = printed.lines();
     shown
         .iter()
-        .filter(|line| !line.trim().is_empty() && line.trim() != "…")
+        .filter(|line| !matches!(line.trim().trim_start_matches(['/', '#', ' ']), "" | "…"))
         .find(|line| !printed.any(|candidate| is_like(candidate, line)))
         .map(String::as_str)
 }
@@ -191,7 +204,8 @@ mod tests {
             ```console\n$ windlass up\nCluster up …\n```\n\
             - in a list:\n\n  ```console\n  $ cat > x <<END\n  one\n  END\n  $ one \\\n    two\n  ^C\n  ```\n\
             ```console no-run=\"needs an account\"\n$ login\n```\n\
-            ```rust\nfn main() {}\n```\n";
+            ```rust\nfn main() {}\n```\n\
+            ```rust shows=\"src/lib.rs\"\nfn main() {}\n// …\n```\n";
         let page = Page::parse(text).unwrap();
         assert_eq!(page.needs, ["npm", "node"]);
         let file = Step::Write {
@@ -204,6 +218,10 @@ mod tests {
             run("cat > x <<END\none\nEND", &[]),
             run("one \\\n  two", &[]),
             Step::Interrupt,
+            Step::Read {
+                path: "src/lib.rs".to_owned(),
+                shown: vec!["fn main() {}".to_owned(), "// …".to_owned()],
+            },
         ];
         assert_eq!(page.steps, expected);
         assert!(page.mentions("windlass") && !page.mentions("login"));

@@ -119,6 +119,7 @@ impl Terminal {
     pub fn follow(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::Write { path, text } => self.write(path, text),
+            Step::Read { path, shown } => self.read(path, shown),
             Step::Interrupt => self.interrupt(),
             Step::Run { command, shown } => {
                 let command = self.here(command);
@@ -138,9 +139,21 @@ impl Terminal {
         self.addresses.iter().fold(text.to_owned(), replace)
     }
 
-    fn write(&self, path: &str, text: &str) -> Result<()> {
+    fn path(&self, path: &str) -> Result<PathBuf> {
         let folder = fs::read_to_string(self.state().join("cwd"))?;
-        let path = Path::new(folder.trim_end()).join(path);
+        Ok(Path::new(folder.trim_end()).join(path))
+    }
+
+    fn read(&self, path: &str, shown: &[String]) -> Result<()> {
+        let text = fs::read_to_string(self.path(path)?).with_context(|| format!("reading {path}"))?;
+        match missing(shown, &text) {
+            None => Ok(()),
+            Some(line) => bail!("{path} does not have, or not in this place: {line}"),
+        }
+    }
+
+    fn write(&self, path: &str, text: &str) -> Result<()> {
+        let path = self.path(path)?;
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -337,6 +350,10 @@ mod tests {
             path: "b.txt".to_owned(),
             text: "at 127.0.0.1:10270\n".to_owned(),
         };
+        let read = |line: &str| Step::Read {
+            path: "b.txt".to_owned(),
+            shown: vec![line.to_owned()],
+        };
         for step in [
             run("mkdir a && cd a && export WORD=\"it's\"", &[]),
             write,
@@ -347,6 +364,9 @@ mod tests {
         ] {
             terminal.follow(&step).unwrap();
         }
+        terminal.follow(&read("at …")).unwrap();
+        let error = terminal.follow(&read("of")).unwrap_err().to_string();
+        assert_eq!(error, "b.txt does not have, or not in this place: of");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | blocks with `tab="Go"`, one after the other | tabs |
 //! | blocks with `side="kopf"`, one after the other | columns |
 //! | a block with `from="sdk/…"` | an excerpt, which that file has word for word; a line that is `…` alone, or a comment of it, leaves something out |
-//! | a block with `title="host.yaml"` | the same, named |
+//! | a block with `title="host.yaml"`, or `shows="src/app.py"` | the same, named |
 //! | a block with `no-run="why"` | the same, with the reason |
 //! | a link out of `docs` | a link into the repository |
 
@@ -177,7 +177,9 @@ fn close(prepared: &mut String, group: &mut Option<Group>) {
 }
 
 fn title(fence: &Fence) -> Option<String> {
-    let named = fence.attribute("title").or_else(|| fence.attribute("from"));
+    let named = ["title", "shows", "from"]
+        .iter()
+        .find_map(|name| fence.attribute(name));
     let skipped = fence
         .attribute("no-run")
         .map(|why| format!("not run by the test of this book: {why}"));
@@ -187,7 +189,10 @@ fn title(fence: &Fence) -> Option<String> {
 fn block(fence: &Fence, title: Option<String>) -> String {
     let title = title.map_or(String::new(), |title| format!(" title=\"{title}\""));
     let (indent, language) = (&fence.indent, &fence.language);
-    let body = if fence.attribute("from").is_some() {
+    let is_excerpt = ["shows", "from"]
+        .iter()
+        .any(|name| fence.attribute(name).is_some());
+    let body = if is_excerpt {
         dedented(&fence.body)
     } else {
         fence.body.clone()
