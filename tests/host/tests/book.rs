@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::sync::Mutex;
@@ -82,9 +81,8 @@ fn collect(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<
 /// Does everything that a page says.
 async fn follow(name: &'static str) -> Result<()> {
     let _desk = DESK.lock().await;
-    let page = Arc::new(Page::parse(&std::fs::read_to_string(
-        repository().join("docs").join(name),
-    )?)?);
+    let text = std::fs::read_to_string(repository().join("docs").join(name))?;
+    let page = Page::parse(&text)?;
     if let Some(program) = page.needs.iter().find(|program| !is_there(program)) {
         println!("skipped: {name} needs {program}");
         return Ok(());
