@@ -36,7 +36,7 @@ pub(crate) fn build(root: &Path, windlass: &Path) -> Result<()> {
         &commands::reference(windlass)?,
     )?;
     let settings = pages.join("mkdocs.yml");
-    fs::copy(root.join("docs").join(SETTINGS), &settings).context("copying the book's settings")?;
+    write(&settings, &with_decisions(root, &docs)?)?;
     name_every_page(&settings, &docs)?;
     if generator::run(root, &settings)? {
         publish(&pages.join("site"), &root.join("target/book"))?;
@@ -52,6 +52,18 @@ fn publish(site: &Path, book: &Path) -> Result<()> {
     fs::rename(site, book).with_context(|| format!("making {}", book.display()))?;
     println!("the book: {}", book.join("index.html").display());
     Ok(())
+}
+
+/// The settings, with the decisions at the end of the table of contents.
+fn with_decisions(root: &Path, docs: &Path) -> Result<String> {
+    let settings = root.join("docs").join(SETTINGS);
+    let mut text =
+        fs::read_to_string(&settings).with_context(|| format!("reading {}", settings.display()))?;
+    for file in files(&docs.join("decisions"))? {
+        let name = file.strip_prefix(docs)?.display();
+        text.push_str(&format!("      - {name}\n"));
+    }
+    Ok(text)
 }
 
 /// Copies `docs`, each page as the generator wants it.
