@@ -39,6 +39,7 @@ test: guests ## Run every test, native and guest
 	@$(XTASK) bindings --check
 	@$(CARGO) build --quiet --workspace --bins --tests
 	@$(XTASK) deploy target/debug/windlass --check
+	@$(XTASK) book target/debug/windlass
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 
@@ -62,6 +63,12 @@ bench: guests ## Measure; one JSON line per figure, also in target/bench.jsonl
 doc: ## Build the API documentation with warnings denied
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --quiet --workspace --no-deps
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --quiet --manifest-path guests/Cargo.toml --package windlass-sdk --no-deps
+
+.PHONY: book
+book: ## Build the book under docs to target/book/index.html
+	@$(XTASK) guests $(STOCK_GUESTS)
+	@$(CARGO) build --quiet --package windlass --bin windlass
+	@$(XTASK) book target/debug/windlass
 
 .PHONY: fmt
 fmt: ## Format everything

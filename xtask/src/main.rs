@@ -2,6 +2,7 @@
 
 mod bench;
 mod bindings;
+mod book;
 mod boundaries;
 mod clients;
 mod deploy;
@@ -23,6 +24,7 @@ usage: cargo xtask <verb>
   languages [name…]                 build guests in other languages, where their toolchains are or can be installed
   sdks                              run the tests of the SDKs in other languages
   bindings [--check]                generate the bindings that SDKs keep in their sources, or compare them
+  book <windlass>                   build the book to target/book, with this binary to tell of its commands
   boundaries                        the crate map, and no source file outside the module tree
   deploy <windlass> [--check]       write what the files under deploy repeat, with this binary, or compare it
   kubectl                           build the kubectl that the tests drive, if Go is there
@@ -59,6 +61,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, names)) if verb == "languages" => languages::build(&root()?, names),
         Some((verb, [])) if verb == "sdks" => sdks::test(&root()?),
         Some((verb, flags)) if verb == "bindings" => bindings::run(&root()?, flags),
+        Some((verb, [windlass])) if verb == "book" => book::build(&root()?, windlass.as_ref()),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [windlass, flags @ ..])) if verb == "deploy" => deploy::run(&root()?, windlass, flags),
         Some((verb, [])) if verb == "kubectl" => clients::build(&root()?, &clients::KUBECTL),

@@ -4,6 +4,7 @@
 //! The binary is the release build, because that is what users run and because a debug
 //! build of the Wasm compiler takes seconds per guest.
 
+pub mod book;
 pub mod builds;
 pub mod census;
 pub mod cluster;
@@ -17,5 +18,6 @@ pub mod ledger;
 pub mod link;
 pub mod process;
 pub mod status;
+pub mod terminal;
 pub mod wait;
 pub mod wall_clock;
