@@ -180,10 +180,15 @@ fn end_to_end_tests_end_as_they_say() -> Result<()> {
     let short = "apiVersion: kuttl.dev/v1beta1\nkind: TestAssert\ntimeout: 1\n---\n".to_owned() + &wrong;
     project.write_case("short", &[("00-a.yaml", GREETING), ("00-assert.yaml", &short)])?;
     ensure!(shown(&project.test(&[])?).contains("not within 1s"));
-    project.write_case("there", &[("00-a.yaml", GREETING), ("00-errors.yaml", GREETED)])?;
+    let there = [
+        ("00-a.yaml", GREETING),
+        ("00-assert.yaml", GREETED),
+        ("01-errors.yaml", GREETED),
+    ];
+    project.write_case("there", &there)?;
     let said = shown(&project.test(&["--timeout", "1s"])?);
     ensure!(
-        said.contains("tests/e2e/there/00-errors.yaml: ConfigMap hi is there"),
+        said.contains("tests/e2e/there/01-errors.yaml: ConfigMap hi is there"),
         "{said}"
     );
 
