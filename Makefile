@@ -42,6 +42,10 @@ test: guests ## Run every test, native and guest
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 
+.PHONY: image
+image: ## Build the container image, and look at it; ARCHITECTURES, such as "amd64 arm64"
+	@$(XTASK) image $(ARCHITECTURES)
+
 .PHONY: fuzz
 fuzz: guests ## Fuzz every target for FUZZ_SECONDS (default 60), guided by coverage
 	@$(XTASK) fuzz $(or $(FUZZ_SECONDS),60)

@@ -7,8 +7,13 @@ mod clients;
 mod deploy;
 mod fuzz;
 mod guests;
+mod image;
 mod languages;
+mod platform;
+mod process;
+mod sbom;
 mod sdks;
+mod source;
 mod tools;
 
 use std::path::PathBuf;
@@ -27,6 +32,7 @@ usage: cargo xtask <verb>
   deploy <windlass> [--check]       write what the files under deploy repeat, with this binary, or compare it
   kubectl                           build the kubectl that the tests drive, if Go is there
   helm                              the same with Helm
+  image [architecture…]             build the container image and look at it (default: this machine's, to target/image)
   tools [name…]                     install programs that tests drive, where that is possible
   bench [name]                      run every benchmark, or one
   fuzz <seconds> [target…]          fuzz every target, or these, each for so long";
@@ -63,6 +69,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, [windlass, flags @ ..])) if verb == "deploy" => deploy::run(&root()?, windlass, flags),
         Some((verb, [])) if verb == "kubectl" => clients::build(&root()?, &clients::KUBECTL),
         Some((verb, [])) if verb == "helm" => clients::build(&root()?, &clients::HELM),
+        Some((verb, names)) if verb == "image" => image::run(&root()?, names),
         Some((verb, names)) if verb == "tools" => tools::install(names),
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),
