@@ -46,6 +46,10 @@ test: guests ## Run every test, native and guest
 image: ## Build the container image, and look at it; ARCHITECTURES, such as "amd64 arm64"
 	@$(XTASK) image $(ARCHITECTURES)
 
+.PHONY: release
+release: ## Make archives, image, chart, checksums of this commit; SNAPSHOT=1 of any state
+	@$(XTASK) release $(if $(SNAPSHOT),--snapshot)
+
 .PHONY: fuzz
 fuzz: guests ## Fuzz every target for FUZZ_SECONDS (default 60), guided by coverage
 	@$(XTASK) fuzz $(or $(FUZZ_SECONDS),60)

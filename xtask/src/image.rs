@@ -13,6 +13,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+pub(crate) use check::assert_static;
+
 use crate::platform::Platform;
 use crate::process::stdout;
 use crate::source::Source;
@@ -54,8 +56,7 @@ pub(crate) fn run(root: &Path, architectures: &[String]) -> Result<()> {
         binaries.push(Binary { platform, path });
     }
     let layout = root.join(LAYOUT);
-    build(root, &source, &binaries, &layout)?;
-    let digest = check::check(&source, &binaries, &layout, &root.join("target/image-root"))?;
+    let digest = build_and_check(root, &source, &binaries, &layout)?;
     println!(
         "{LAYOUT} holds windlass {} as {digest}; to push it:",
         source.version
@@ -67,8 +68,18 @@ pub(crate) fn run(root: &Path, architectures: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Writes an OCI layout, in place of what is there.
-pub(crate) fn build(root: &Path, source: &Source, binaries: &[Binary], layout: &Path) -> Result<()> {
+/// Writes an OCI layout, in place of what is there, and returns the digest of its image.
+pub(crate) fn build_and_check(
+    root: &Path,
+    source: &Source,
+    binaries: &[Binary],
+    layout: &Path,
+) -> Result<String> {
+    build(root, source, binaries, layout)?;
+    check::check(source, binaries, layout, &root.join("target/image-root"))
+}
+
+fn build(root: &Path, source: &Source, binaries: &[Binary], layout: &Path) -> Result<()> {
     let work = root.join("target/image-build");
     empty(&work)?;
     empty(layout)?;
@@ -127,13 +138,13 @@ fn buildah(work: &Path) -> Command {
     command
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).with_context(|| format!("copying {}", from.display()))?;
     Ok(())
 }
 
 /// Removes a folder, if it is there.
-fn empty(folder: &Path) -> Result<()> {
+pub(crate) fn empty(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
     }

@@ -11,6 +11,7 @@ mod image;
 mod languages;
 mod platform;
 mod process;
+mod release;
 mod sbom;
 mod sdks;
 mod source;
@@ -33,6 +34,7 @@ usage: cargo xtask <verb>
   kubectl                           build the kubectl that the tests drive, if Go is there
   helm                              the same with Helm
   image [architecture…]             build the container image and look at it (default: this machine's, to target/image)
+  release [--snapshot]              make all that a release consists of (to target/releases)
   tools [name…]                     install programs that tests drive, where that is possible
   bench [name]                      run every benchmark, or one
   fuzz <seconds> [target…]          fuzz every target, or these, each for so long";
@@ -70,6 +72,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, [])) if verb == "kubectl" => clients::build(&root()?, &clients::KUBECTL),
         Some((verb, [])) if verb == "helm" => clients::build(&root()?, &clients::HELM),
         Some((verb, names)) if verb == "image" => image::run(&root()?, names),
+        Some((verb, flags)) if verb == "release" => release::run(&root()?, flags),
         Some((verb, names)) if verb == "tools" => tools::install(names),
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),

@@ -70,6 +70,16 @@ impl Platform {
         self.rust == std::env::consts::ARCH
     }
 
+    /// Runs a binary for it, by emulation if need be.
+    pub(crate) fn emulator(&self, binary: &Path) -> Command {
+        if self.is_here() {
+            return Command::new(binary);
+        }
+        let mut command = Command::new(format!("qemu-{}-static", self.rust));
+        command.arg(binary);
+        command
+    }
+
     /// What to compile for. Where rustup cannot bring musl, the image for this machine can
     /// still be built and checked, with glibc.
     pub(crate) fn target(&self, root: &Path) -> Result<String> {

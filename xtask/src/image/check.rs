@@ -91,7 +91,7 @@ fn check_one(
     }
     check_entries(&entries, &source.time()?)?;
     ensure!(size < LIMIT, "{size} bytes are more than {LIMIT}");
-    check_binary(&unpacked.join("usr/local/bin/windlass"), platform)?;
+    assert_static(&unpacked.join("usr/local/bin/windlass"), platform)?;
     if platform.is_here() {
         sandbox::check(unpacked, &source.version)?;
     }
@@ -141,7 +141,7 @@ fn check_entries(entries: &[Entry], time: &str) -> Result<()> {
 }
 
 /// That the kernel alone can start it: no loader, no library.
-fn check_binary(binary: &Path, platform: &Platform) -> Result<()> {
+pub(crate) fn assert_static(binary: &Path, platform: &Platform) -> Result<()> {
     let headers = stdout(
         Command::new("readelf")
             .args(["--file-header", "--program-headers", "--dynamic", "--wide"])
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_binary_that_loads_libraries_is_refused() {
         let here = Platform::here().unwrap();
-        let error = check_binary(&std::env::current_exe().unwrap(), here).unwrap_err();
+        let error = assert_static(&std::env::current_exe().unwrap(), here).unwrap_err();
         assert!(
             error.to_string().starts_with("the binary is not static"),
             "{error}"
