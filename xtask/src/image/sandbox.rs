@@ -38,6 +38,8 @@ pub(super) fn check(root: &Path, version: &str) -> Result<()> {
         root,
         &[
             "up",
+            "--log",
+            "warn",
             "--listen",
             "127.0.0.1:0",
             "--kubeconfig",
