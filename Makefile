@@ -42,6 +42,10 @@ test: guests ## Run every test, native and guest
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 
+.PHONY: e2e
+e2e: build ## Check the chart and the host's rights on a real API server: KUBECONFIG
+	@$(XTASK) cluster target/release/windlass $(KUBECONFIG)
+
 .PHONY: image
 image: ## Build the container image, and look at it; ARCHITECTURES, such as "amd64 arm64"
 	@$(XTASK) image $(ARCHITECTURES)

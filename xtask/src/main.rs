@@ -4,6 +4,7 @@ mod bench;
 mod bindings;
 mod boundaries;
 mod clients;
+mod cluster;
 mod deploy;
 mod fuzz;
 mod guests;
@@ -31,6 +32,7 @@ usage: cargo xtask <verb>
   bindings [--check]                generate the bindings that SDKs keep in their sources, or compare them
   boundaries                        the crate map, and no source file outside the module tree
   deploy <windlass> [--check]       write what the files under deploy repeat, with this binary, or compare it
+  cluster <windlass> <kubeconfig>   install the chart on a real API server and compare the host's rights with its needs
   kubectl                           build the kubectl that the tests drive, if Go is there
   helm                              the same with Helm
   image [architecture…]             build the container image and look at it (default: this machine's, to target/image)
@@ -69,6 +71,9 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, flags)) if verb == "bindings" => bindings::run(&root()?, flags),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [windlass, flags @ ..])) if verb == "deploy" => deploy::run(&root()?, windlass, flags),
+        Some((verb, [windlass, kubeconfig])) if verb == "cluster" => {
+            cluster::run(&root()?, windlass, kubeconfig)
+        }
         Some((verb, [])) if verb == "kubectl" => clients::build(&root()?, &clients::KUBECTL),
         Some((verb, [])) if verb == "helm" => clients::build(&root()?, &clients::HELM),
         Some((verb, names)) if verb == "image" => image::run(&root()?, names),
