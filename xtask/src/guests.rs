@@ -137,7 +137,8 @@ fn try_build(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Pat
     }
 }
 
-/// A guest's bytes are the same wherever its sources lie, so its digest is, too.
+/// Messages name no folder of the machine. Symbols still depend on where the checkout lies,
+/// because cargo tells the SDK, which is outside of the workspace's folder, by its path.
 fn build_one(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Path) -> Result<()> {
     let renamed = platform::renamed(&root()?)?;
     let flags = renamed.map(|renamed| format!("--remap-path-prefix={renamed}"));

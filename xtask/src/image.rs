@@ -1,7 +1,7 @@
 //! `xtask image`: the container image, built without a daemon or root, and looked at.
 //!
-//! The same commit, toolchain and certificates give the same digest: time stamps are the
-//! commit's, and nothing of the machine is in the binary.
+//! The same commit, toolchain, certificates and path of the checkout give the same digest:
+//! time stamps are the commit's, and no other path of the machine is in the binary.
 
 mod check;
 mod layout;

@@ -97,8 +97,7 @@ impl Platform {
         Ok(format!("{}-unknown-linux-gnu", self.rust))
     }
 
-    /// Builds the binary with the stock guests inside. What is in it of paths is the same
-    /// wherever the sources and cargo's folder lie.
+    /// Builds the binary with the stock guests inside. No path of the machine is in it.
     pub(crate) fn compile(&self, root: &Path, target: &str) -> Result<PathBuf> {
         let with_musl = target.ends_with("musl");
         let compiler = if with_musl { self.compiler } else { "gcc" };

@@ -2,7 +2,7 @@
 //! architecture an archive and the bill of what is in it, the image of all, the chart,
 //! notes, checksums and their signature.
 //!
-//! The same commit, toolchain and certificates give the same bytes. Nothing is published.
+//! As reproducible as the image. Nothing is published.
 
 mod archive;
 mod notes;
