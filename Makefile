@@ -43,6 +43,18 @@ test: guests ## Run every test, native and guest
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path guests/Cargo.toml --workspace --exclude 'windlass-fixture-*'
 
+.PHONY: e2e
+e2e: build ## Check the chart and the host's rights on a real API server: KUBECONFIG
+	@$(XTASK) cluster target/release/windlass $(KUBECONFIG)
+
+.PHONY: image
+image: ## Build the container image, and look at it; ARCHITECTURES, such as "amd64 arm64"
+	@$(XTASK) image $(ARCHITECTURES)
+
+.PHONY: release
+release: ## Make archives, image, chart, checksums of this commit; SNAPSHOT=1 of any state
+	@$(XTASK) release $(if $(SNAPSHOT),--snapshot)
+
 .PHONY: fuzz
 fuzz: guests ## Fuzz every target for FUZZ_SECONDS (default 60), guided by coverage
 	@$(XTASK) fuzz $(or $(FUZZ_SECONDS),60)

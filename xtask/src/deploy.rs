@@ -12,9 +12,10 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
 
+use crate::platform::STOCK_GUESTS;
+
 const CHART: &str = "deploy/helm/windlass";
 const OVERLAYS: [&str; 2] = ["stock", "guests"];
-const STOCK_GUESTS: [&str; 4] = ["deployment", "replicaset", "scheduler", "garbage-collector"];
 
 /// Copies of the chart and what they are copies of.
 const COPIES: [(&str, &str); 3] = [

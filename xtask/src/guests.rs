@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use windlass_build::rust::{TARGET, Target as Toolchain};
 
-use crate::root;
+use crate::{platform, root};
 
 /// What to build, and where to put it.
 #[derive(Debug)]
@@ -23,6 +23,14 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// These, to the folder where the binary looks for them.
+    pub(crate) fn named(names: &[&str]) -> Result<Self> {
+        Ok(Self {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            out: root()?.join("target/guests"),
+        })
+    }
+
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
         let mut args = Self {
             names: Vec::new(),
@@ -129,10 +137,15 @@ fn try_build(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Pat
     }
 }
 
+/// Messages name no folder of the machine. Symbols still depend on where the checkout lies,
+/// because cargo tells the SDK, which is outside of the workspace's folder, by its path.
 fn build_one(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Path) -> Result<()> {
+    let renamed = platform::renamed(&root()?)?;
+    let flags = renamed.map(|renamed| format!("--remap-path-prefix={renamed}"));
     let status = toolchain
         .cargo_build()
         .args(["--quiet", "--release", "--package", &guest.name])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .current_dir(workspace)
         .status()
         .context("running cargo build")?;

@@ -5,11 +5,18 @@ mod bindings;
 mod book;
 mod boundaries;
 mod clients;
+mod cluster;
 mod deploy;
 mod fuzz;
 mod guests;
+mod image;
 mod languages;
+mod platform;
+mod process;
+mod release;
+mod sbom;
 mod sdks;
+mod source;
 mod tools;
 
 use std::path::PathBuf;
@@ -27,8 +34,11 @@ usage: cargo xtask <verb>
   book <windlass>                   build the book to target/book, with this binary to tell of its commands
   boundaries                        the crate map, and no source file outside the module tree
   deploy <windlass> [--check]       write what the files under deploy repeat, with this binary, or compare it
+  cluster <windlass> <kubeconfig>   install the chart on a real API server and compare the host's rights with its needs
   kubectl                           build the kubectl that the tests drive, if Go is there
   helm                              the same with Helm
+  image [architecture…]             build the container image and look at it (default: this machine's, to target/image)
+  release [--snapshot]              make all that a release consists of (to target/releases)
   tools [name…]                     install programs that tests drive, where that is possible
   bench [name]                      run every benchmark, or one
   fuzz <seconds> [target…]          fuzz every target, or these, each for so long";
@@ -64,8 +74,13 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, [windlass])) if verb == "book" => book::build(&root()?, windlass.as_ref()),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [windlass, flags @ ..])) if verb == "deploy" => deploy::run(&root()?, windlass, flags),
+        Some((verb, [windlass, kubeconfig])) if verb == "cluster" => {
+            cluster::run(&root()?, windlass, kubeconfig)
+        }
         Some((verb, [])) if verb == "kubectl" => clients::build(&root()?, &clients::KUBECTL),
         Some((verb, [])) if verb == "helm" => clients::build(&root()?, &clients::HELM),
+        Some((verb, names)) if verb == "image" => image::run(&root()?, names),
+        Some((verb, flags)) if verb == "release" => release::run(&root()?, flags),
         Some((verb, names)) if verb == "tools" => tools::install(names),
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),

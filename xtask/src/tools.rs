@@ -1,4 +1,4 @@
-//! `xtask tools`: programs that tests drive and that a distribution packages.
+//! `xtask tools`: programs that tests and recipes drive and that a distribution packages.
 //!
 //! Installs what is missing where that is possible without asking: on Debian and its
 //! kin, as root. Elsewhere it says what to install and succeeds, because the tests that
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// A program that tests drive.
+/// A program that tests drive, or a recipe.
 struct Tool {
     /// As it is called here, and the package of Debian that holds it.
     name: &'static str,
@@ -56,19 +56,45 @@ const TOOLS: [Tool; 7] = [
     },
 ];
 
-/// Installs the named tools, or all.
+/// What the recipes of the image and the release call; only installed by name.
+const OF_RECIPES: [Tool; 4] = [
+    Tool {
+        name: "buildah",
+        program: "buildah",
+        tests: "images",
+    },
+    Tool {
+        name: "musl-tools",
+        program: "musl-gcc",
+        tests: "static binaries",
+    },
+    Tool {
+        name: "crossbuild-essential-arm64",
+        program: "aarch64-linux-gnu-gcc",
+        tests: "binaries for arm64",
+    },
+    Tool {
+        name: "qemu-user-static",
+        program: "qemu-aarch64-static",
+        tests: "runs of the binary for arm64",
+    },
+];
+
+/// Installs the named tools, or all that tests drive.
 pub(crate) fn install(names: &[String]) -> Result<()> {
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !TOOLS.iter().any(|tool| tool.name == **name))
-    {
-        let known: Vec<_> = TOOLS.iter().map(|tool| tool.name).collect();
+    let known = || TOOLS.iter().chain(&OF_RECIPES);
+    if let Some(unknown) = names.iter().find(|name| !known().any(|tool| tool.name == **name)) {
+        let known: Vec<_> = known().map(|tool| tool.name).collect();
         bail!("there is no tool `{unknown}`: name any of {}", known.join(", "));
     }
-    let wanted = |tool: &&Tool| names.is_empty() || names.iter().any(|name| name == tool.name);
-    let missing: Vec<_> = TOOLS
-        .iter()
-        .filter(wanted)
+    let named = |tool: &&Tool| names.iter().any(|name| name == tool.name);
+    let wanted: Vec<_> = if names.is_empty() {
+        TOOLS.iter().collect()
+    } else {
+        known().filter(named).collect()
+    };
+    let missing: Vec<_> = wanted
+        .into_iter()
         .filter(|tool| !is_there(tool.program))
         .collect();
     if missing.is_empty() {

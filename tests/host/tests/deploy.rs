@@ -213,7 +213,7 @@ async fn values_that_are_wrong_are_refused() -> Result<()> {
         ),
         (
             "--set image.repository=",
-            "image.repository is needed: no image is published, deploy/image builds one",
+            "image.repository is needed: no image is published, `make image` builds one",
         ),
     ];
     for (arguments, message) in refused {

@@ -52,7 +52,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "windlass.image" -}}
-{{- $repository := required "image.repository is needed: no image is published, deploy/image builds one" .Values.image.repository }}
+{{- $repository := required "image.repository is needed: no image is published, `make image` builds one" .Values.image.repository }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $repository .Values.image.digest }}
 {{- else }}
