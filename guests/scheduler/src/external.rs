@@ -389,3 +389,6 @@ impl Judged {
         scores
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,13 +61,16 @@ struct Profile {
 }
 
 impl Scheduler {
-    /// A scheduler that knows nothing yet and has no components to call.
-    ///
-    /// # Errors
-    /// When a profile enables one all the same.
+    /// A scheduler that knows nothing yet and has no components to call: none that a
+    /// profile enables takes part.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn new(config: Config) -> Result<Self, String> {
+    #[must_use]
+    pub fn new(mut config: Config) -> Self {
+        for profile in &mut config.profiles {
+            profile.external.clear();
+        }
         Self::with_plugins(config, &[], Box::new(crate::external::NoPlugins))
+            .expect("only components can fail to start")
     }
 
     /// A scheduler that knows nothing yet and has the components to call that its

@@ -79,7 +79,8 @@ pub(crate) struct Evaluation {
     pub(crate) scores: Vec<i64>,
 }
 
-/// A hook.
+/// A hook. Only components name one.
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "a native build has no components"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HookName {
     PreFilter,
@@ -98,6 +99,7 @@ pub(crate) struct HookError {
 }
 
 /// Why a call has no answer.
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "a native build has no components"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The plugin says so.

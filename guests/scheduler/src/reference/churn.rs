@@ -236,7 +236,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let fast = Scheduler::new(Config::default()).unwrap();
+        let fast = Scheduler::new(Config::default());
         Self {
             fast,
             plain: World::default(),

@@ -8,7 +8,7 @@ struct Cluster(Scheduler);
 
 impl Cluster {
     fn new() -> Self {
-        Self(Scheduler::new(Config::default()).unwrap())
+        Self(Scheduler::new(Config::default()))
     }
 
     fn with_nodes(nodes: &[(&str, &str)]) -> Self {
@@ -516,7 +516,7 @@ fn an_object_that_cannot_be_read_is_named() {
 #[test]
 fn a_sampling_scheduler_stops_at_enough_nodes_and_goes_on_from_there() {
     let config: Config = serde_json::from_str(r#"{"percentageOfNodesToScore": 50}"#).unwrap();
-    let mut cluster = Cluster(Scheduler::new(config).unwrap());
+    let mut cluster = Cluster(Scheduler::new(config));
     for number in 0..200 {
         // Without sampling the roomiest nodes would be taken, one after the other.
         cluster.node(&format!("n{number}"), &(200 - number).to_string(), json!({}), 0);
