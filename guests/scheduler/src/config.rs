@@ -261,15 +261,24 @@ mod tests {
         );
         let [a, b] = [0, 1].map(|at| config.of_profile(&config.profiles[at]));
         let weights = |config: &Config| {
-            [Plugin::NodeAffinity, Plugin::ImageLocality, Plugin::TaintToleration]
-                .map(|plugin| config.weight(plugin))
+            [
+                Plugin::NodeAffinity,
+                Plugin::ImageLocality,
+                Plugin::TaintToleration,
+            ]
+            .map(|plugin| config.weight(plugin))
         };
         assert_eq!(weights(&a), [7, 0, 3]);
         assert_eq!(weights(&b), [9, 1, 0]);
         assert!(a.runs(Plugin::NodePorts) && !b.runs(Plugin::NodePorts));
         assert!(b.runs(Plugin::TaintToleration));
         let twice = serde_json::from_str::<Config>(r#"{"profiles":["a",{"schedulerName":"a"}]}"#);
-        assert!(twice.unwrap_err().to_string().contains("profiles[1]: \"a\" is used twice"));
+        assert!(
+            twice
+                .unwrap_err()
+                .to_string()
+                .contains("profiles[1]: \"a\" is used twice")
+        );
     }
 
     #[test]

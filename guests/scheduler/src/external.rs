@@ -11,11 +11,11 @@
 mod calls;
 mod verdict;
 
-pub(crate) use self::calls::{
-    Available, Evaluation, Failure, HookError, HookName, Hooks, Normalize, NodeUpdate, PluginCalls,
-};
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use self::calls::NoPlugins;
+pub(crate) use self::calls::{
+    Available, Evaluation, Failure, HookError, HookName, Hooks, NodeUpdate, Normalize, PluginCalls,
+};
 use self::verdict::{check, scaled};
 use crate::config::EnabledPlugin;
 use crate::hash::FastMap;

@@ -279,7 +279,11 @@ mod tests {
         let plugin = "windlass:scheduler/plugin@0.1.0";
         let logging = "windlass:controller/logging@0.1.0";
         check_plugin(&names(
-            &[logging, "windlass:scheduler/types@0.1.0", "wasi:cli/environment@0.2.3"],
+            &[
+                logging,
+                "windlass:scheduler/types@0.1.0",
+                "wasi:cli/environment@0.2.3",
+            ],
             &[plugin],
         ))
         .unwrap();

@@ -161,7 +161,8 @@ impl Engine {
         config: Bytes,
         limits: &Limits,
     ) -> Result<LoadedGuest, LoadError> {
-        self.load_with(name, bytes, config, limits, Plugins::default()).await
+        self.load_with(name, bytes, config, limits, Plugins::default())
+            .await
     }
 
     /// The same for a guest that may call plugins.

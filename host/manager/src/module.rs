@@ -17,9 +17,9 @@ use windlass_engine::load::{LoadError, LoadedGuest};
 use windlass_engine::plugin::Plugins;
 use windlass_registry::digest::Digest;
 
-use crate::config::{ModuleEntry, PluginEntry};
 use crate::config::identity::ImpersonateEntry;
 use crate::config::module::LogLevel as ConfiguredLevel;
+use crate::config::{ModuleEntry, PluginEntry};
 use crate::lanes::Concurrency;
 use crate::permissions;
 use crate::sources::{Artifact, Fetched};
@@ -159,7 +159,11 @@ impl Module {
         entry: &Arc<ModuleEntry>,
         fetched: Fetched,
     ) -> Result<Self, ModuleError> {
-        let Fetched { guest: artifact, plugins, .. } = fetched;
+        let Fetched {
+            guest: artifact,
+            plugins,
+            ..
+        } = fetched;
         check_digest(entry, &artifact)?;
         let limits = limits(entry);
         let config = Bytes::from(entry.config.to_string());

@@ -41,6 +41,7 @@ use std::panic::set_hook;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::plugin::exports::windlass::scheduler::plugin as wit;
+pub use crate::bindings::plugin::exports::windlass::scheduler::plugin::Node;
 use crate::bindings::plugin::windlass::scheduler::types::{Hook, HookError};
 pub use crate::bindings::plugin::windlass::scheduler::types::{Hooks, Normalize};
 use crate::runtime::report_panic;
@@ -145,7 +146,7 @@ macro_rules! export_scheduler_plugin {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::plugin::Component<$plugin>;
-            $crate::bindings::plugin::export_plugin!(Exported with_types_in $crate::bindings::plugin);
+    $crate::bindings::plugin::export_plugin!(Exported with_types_in $crate::bindings::plugin);
         };
     };
 }
@@ -242,7 +243,9 @@ impl<P: SchedulerPlugin> Judge<P> {
             if self.nodes.len() <= at {
                 self.nodes.resize_with(at + 1, || None);
             }
-            let Some(place) = self.nodes.get_mut(at) else { continue };
+            let Some(place) = self.nodes.get_mut(at) else {
+                continue;
+            };
             let before = place.take();
             let Some(body) = body else { continue };
             match self.plugin.node(&name, &body, before) {
@@ -350,9 +353,12 @@ fn first(asked: Hooks) -> Hook {
 
 /// The verdict that stands for a reason, which is added if it is new.
 fn number(reasons: &mut Vec<String>, reason: &str) -> u16 {
-    let at = reasons.iter().position(|known| known == reason).unwrap_or_else(|| {
-        reasons.push(reason.to_owned());
-        reasons.len() - 1
-    });
+    let at = reasons
+        .iter()
+        .position(|known| known == reason)
+        .unwrap_or_else(|| {
+            reasons.push(reason.to_owned());
+            reasons.len() - 1
+        });
     u16::try_from(at + 1).unwrap_or(u16::MAX)
 }

@@ -114,7 +114,10 @@ fn figure(host: &InProcess, metric: &str, label: Option<&str>) -> Result<f64> {
 
 async fn wait_figure(host: &InProcess, metric: &str, label: Option<&str>, value: f64) -> Result<()> {
     let read = || async { figure(host, metric, label) };
-    wait::until(&format!("{metric} {label:?} = {value}"), read, |read| *read == value).await?;
+    wait::until(&format!("{metric} {label:?} = {value}"), read, |read| {
+        *read == value
+    })
+    .await?;
     Ok(())
 }
 
@@ -128,7 +131,8 @@ async fn create_unlucky(host: &InProcess, name: &str) -> Result<()> {
     let pod: Pod = serde_json::from_value(pod)?;
     let pods = host.namespace.pods();
     pods.create(&Default::default(), &pod).await?;
-    let rule = json!({"kind": "internal-error", "probability": 1.0, "verbs": ["create"], "resources": ["pods"]});
+    let rule =
+        json!({"kind": "internal-error", "probability": 1.0, "verbs": ["create"], "resources": ["pods"]});
     set_faults(host, json!({"rules": [rule]})).await?;
     pods.patch(name, &PatchParams::default(), &Patch::Merge(gates(json!([]))))
         .await?;
@@ -147,7 +151,10 @@ async fn set_faults(host: &InProcess, policy: Value) -> Result<()> {
 /// Most plugins must never cost the scheduler anything.
 async fn assert_unharmed(host: &InProcess) -> Result<()> {
     assert_eq!(host.restarts("scheduler")?, 0);
-    assert_eq!(host.module("scheduler")?.status.borrow().state, ModuleState::Running);
+    assert_eq!(
+        host.module("scheduler")?.status.borrow().state,
+        ModuleState::Running
+    );
     Ok(())
 }
 
@@ -206,7 +213,11 @@ async fn scores_decide_by_their_weight() -> Result<()> {
                 .await?;
             tokio::time::sleep(Duration::from_millis(200)).await;
             create(&host, "pod", json!({})).await?;
-            assert_eq!(wait_bound(&host, "pod").await?, expected, "{sample}, weight {weight}");
+            assert_eq!(
+                wait_bound(&host, "pod").await?,
+                expected,
+                "{sample}, weight {weight}"
+            );
             host.stop().await;
         }
     }
@@ -314,10 +325,7 @@ async fn what_a_plugin_does_wrong_fails_the_attempt_and_nothing_else() -> Result
     for (misdeed, message) in misdeeds {
         create(&host, misdeed, json!({"labels": {"misdeed": misdeed}})).await?;
         wait_told(&host, misdeed, "SchedulerError", message).await?;
-        host.namespace
-            .pods()
-            .delete(misdeed, &Default::default())
-            .await?;
+        host.namespace.pods().delete(misdeed, &Default::default()).await?;
         // Others are not held up, once a new instance is there.
         let after = format!("after-{misdeed}");
         create(&host, &after, json!({})).await?;
@@ -371,7 +379,10 @@ async fn a_plugin_that_changes_is_taken_up() -> Result<()> {
     builds.replace(sample, Build::New(1))?;
     host.wait_for("scheduler", "the new plugin", |status| {
         status.state == ModuleState::Running
-            && status.reload.as_ref().is_some_and(|reload| reload.rejected.is_none())
+            && status
+                .reload
+                .as_ref()
+                .is_some_and(|reload| reload.rejected.is_none())
     })
     .await?;
     create(&host, "after", json!({})).await?;

@@ -253,7 +253,8 @@ impl Profile {
             return Err(format!("{at}: the built-in {name:?} takes no arguments here"));
         }
         let plugin = self.external.iter_mut().find(|plugin| plugin.name == name);
-        let plugin = plugin.ok_or_else(|| format!("{at}: the plugin {name:?} is not enabled in this profile"))?;
+        let plugin =
+            plugin.ok_or_else(|| format!("{at}: the plugin {name:?} is not enabled in this profile"))?;
         plugin.args = args.to_string();
         Ok(())
     }
@@ -314,10 +315,7 @@ mod tests {
         };
         assert_eq!(
             profile.external,
-            [
-                plugin("Quota", Hooks::FILTER, 1),
-                plugin("Cost", Hooks::SCORE, 5)
-            ]
+            [plugin("Quota", Hooks::FILTER, 1), plugin("Cost", Hooks::SCORE, 5)]
         );
     }
 

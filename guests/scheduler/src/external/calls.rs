@@ -41,6 +41,10 @@ impl Hooks {
 }
 
 /// How raw scores become scores from 0 to 100.
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, reason = "a native build has no components")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Normalize {
     /// They are that already.
@@ -80,7 +84,10 @@ pub(crate) struct Evaluation {
 }
 
 /// A hook. Only components name one.
-#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "a native build has no components"))]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, reason = "a native build has no components")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HookName {
     PreFilter,
@@ -99,7 +106,10 @@ pub(crate) struct HookError {
 }
 
 /// Why a call has no answer.
-#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "a native build has no components"))]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, reason = "a native build has no components")
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The plugin says so.

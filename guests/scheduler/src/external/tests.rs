@@ -67,7 +67,10 @@ impl PluginCalls for Scripted {
         asked: Hooks,
     ) -> Result<Evaluation, Failure> {
         let with_pod = if pod.is_some() { " with pod" } else { "" };
-        let name = self.note(plugin, &format!("evaluate {cycle} {nodes:?} {}{with_pod}", asked.0));
+        let name = self.note(
+            plugin,
+            &format!("evaluate {cycle} {nodes:?} {}{with_pod}", asked.0),
+        );
         let accepts = |node: &u32| match name.as_str() {
             "Odd" => node % 2 == 1,
             "NotOne" => *node != 1,
@@ -174,7 +177,10 @@ fn one_plugin_costs_one_call() {
     assert_eq!(&*assignment.node, "n5", "odd, and the highest of them");
     assert_eq!(
         take(&log),
-        ["Odd update 6 gone 0", "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 6 with pod"]
+        [
+            "Odd update 6 gone 0",
+            "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 6 with pod"
+        ]
     );
     scheduler.conclude(&assignment, true);
     assert_eq!(take(&log), ["Odd end 1"]);
@@ -221,7 +227,10 @@ fn an_objection_is_taken_back_from_all_in_reverse() {
     };
     assert_eq!(failure.message, "0/1 nodes are available: 1 node(s) are taken.");
     let calls = take(&log);
-    let after: Vec<&String> = calls.iter().skip_while(|call| !call.contains("reserve")).collect();
+    let after: Vec<&String> = calls
+        .iter()
+        .skip_while(|call| !call.contains("reserve"))
+        .collect();
     assert_eq!(
         after,
         [
@@ -246,14 +255,21 @@ fn a_failed_binding_is_taken_back_and_the_next_attempt_is_another() {
     };
     take(&log);
     scheduler.conclude(&assignment, false);
-    let slot = assignment.reservation.as_ref().map_or(0, |reservation| reservation.slot);
+    let slot = assignment
+        .reservation
+        .as_ref()
+        .map_or(0, |reservation| reservation.slot);
     assert_eq!(
         take(&log),
         [format!("Ledger unreserve 1 {slot}"), "Ledger end 1".to_owned()]
     );
     assert!(scheduler.bind_failed(&assignment, "no", 0).is_some());
     assert!(matches!(scheduler.schedule(&key(), 60_000), Decision::Bind(_)));
-    assert!(take(&log).iter().any(|call| call.starts_with("Ledger reserve 2 ")));
+    assert!(
+        take(&log)
+            .iter()
+            .any(|call| call.starts_with("Ledger reserve 2 "))
+    );
 }
 
 #[test]

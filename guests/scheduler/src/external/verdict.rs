@@ -37,7 +37,11 @@ pub(super) fn check(
         ));
     }
     let reasons = evaluation.reasons.len();
-    match evaluation.verdicts.iter().find(|verdict| usize::from(**verdict) > reasons) {
+    match evaluation
+        .verdicts
+        .iter()
+        .find(|verdict| usize::from(**verdict) > reasons)
+    {
         Some(verdict) => Err(format!(
             "running {name:?} filter plugin: it gave no reason number {verdict}"
         )),

@@ -89,9 +89,7 @@ impl Scheduler {
             return;
         };
         if let Some(profile) = self.profiles.get_mut(reservation.profile) {
-            profile
-                .external
-                .settle(reservation, is_bound, &mut *self.calls);
+            profile.external.settle(reservation, is_bound, &mut *self.calls);
         }
     }
 

@@ -196,14 +196,7 @@ impl Scheduler {
     }
 
     /// A change of a waiting pod may have removed what it was rejected for.
-    fn on_own_change(
-        &mut self,
-        key: &PodKey,
-        old: &Template,
-        new: &Template,
-        is_touched: bool,
-        now_ms: u64,
-    ) {
+    fn on_own_change(&mut self, key: &PodKey, old: &Template, new: &Template, is_touched: bool, now_ms: u64) {
         let Some(Pod {
             place: Place::Pending(pending),
             ..

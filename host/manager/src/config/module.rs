@@ -208,7 +208,12 @@ impl ModuleEntry {
             ensure(
                 before.all(|other| other.name != plugin.name),
                 || format!("{at}.name"),
-                || format!("{:?} is used twice; every plugin needs a name of its own", plugin.name),
+                || {
+                    format!(
+                        "{:?} is used twice; every plugin needs a name of its own",
+                        plugin.name
+                    )
+                },
             )?;
         }
         self.limits.validate(&format!("{at}.limits"))?;

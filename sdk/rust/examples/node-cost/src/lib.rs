@@ -155,3 +155,6 @@ impl NodeCost {
 }
 
 windlass_sdk::export_scheduler_plugin!(NodeCost);
+
+#[cfg(test)]
+mod tests;
