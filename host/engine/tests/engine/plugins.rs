@@ -115,7 +115,8 @@ async fn scheduler(plugin: Bytes, limits: &Limits, objects: Objects) -> (Running
     let scheduler = component("scheduler").expect("run `make guests`");
     let config = Bytes::from_static(CONFIG.as_bytes());
     let plugins = std::iter::once(plugin).collect();
-    let guest = engine.load_with("scheduler", scheduler, config, &Limits::default(), plugins);
+    let own = Limits::default();
+    let guest = engine.load_with("scheduler", scheduler, config, &own, plugins);
     let guest = guest.await.unwrap();
     let cluster = Arc::new(FakeCluster::default());
     cluster.answer();
