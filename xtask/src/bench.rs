@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// The examples, in the order in which they run.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     "dispatch",
     "informer",
     "first_pod",
@@ -21,6 +21,7 @@ const EXAMPLES: [&str; 10] = [
     "languages",
     "rollout",
     "scheduler",
+    "scheduler_plugins",
 ];
 
 /// Runs them one after the other; `only` narrows to examples of that name.

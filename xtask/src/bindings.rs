@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use windlass_build::contract;
+use wit_bindgen_core::wit_parser::{PackageId, Resolve};
 use wit_bindgen_core::{AsyncFilterSet, Files};
 
 const GO_MODULE: &str = "github.com/windlass-dev/windlass/sdk/go";
@@ -45,6 +46,8 @@ fn go() -> Result<Generated> {
         );
         generated.extend(go_world(interface, interface, Some(&text))?);
     }
+    let (resolve, package) = contract::resolve_scheduler();
+    generated.extend(go_package("plugin", "scheduler-plugin", resolve, package)?);
     Ok(generated)
 }
 
@@ -54,6 +57,10 @@ fn go_world(name: &str, world: &str, defined_in: Option<&str>) -> Result<Generat
     if let Some(text) = defined_in {
         package = resolve.push_source("bindings.wit", text)?;
     }
+    go_package(name, world, resolve, package)
+}
+
+fn go_package(name: &str, world: &str, mut resolve: Resolve, package: PackageId) -> Result<Generated> {
     let world = resolve.select_world(&[package], Some(world))?;
     let options = wit_bindgen_go::Opts {
         async_: AsyncFilterSet::all(false),
@@ -76,7 +83,7 @@ fn go_world(name: &str, world: &str, defined_in: Option<&str>) -> Result<Generat
 }
 
 fn write(root: &Path, generated: &Generated) -> Result<()> {
-    for name in ["handler"].iter().chain(&OPTIONAL_EXPORTS) {
+    for name in ["handler", "plugin"].iter().chain(&OPTIONAL_EXPORTS) {
         remove_generated(&root.join(GO_FOLDER).join(name))?;
     }
     for (path, content) in generated {

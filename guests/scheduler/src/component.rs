@@ -3,6 +3,8 @@
 //! A pending pod is a key. A sync decides without waiting, so decisions are serial, and then waits for the
 //! binding or for the status patch, so those overlap.
 
+mod plugin_calls;
+
 use std::cell::{RefCell, RefMut};
 use std::time::Duration;
 
@@ -14,8 +16,9 @@ use windlass_sdk::{
     PatchType, SyncContext, Watch, config, enqueue, enqueue_after, error, monotonic, time, warn,
 };
 
-use crate::config::Config;
+use crate::config::{Config, ConfigJson};
 use crate::decision::{Assignment, ConditionChange, Decision, Failure};
+use crate::external::Available;
 use crate::model::PodKey;
 use crate::queue::QueueItem;
 use crate::scheduler::{Resource, Scheduler};
@@ -147,14 +150,15 @@ pub struct SchedulerGuest {
 
 impl Controller for SchedulerGuest {
     fn manifest() -> Manifest {
+        let available = plugin_calls::available();
         let watches = WATCHES.iter().fold(
             Manifest::new(NAME, env!("CARGO_PKG_VERSION")),
-            |manifest, (_, resource, fields)| {
+            |manifest, (watched, resource, fields)| {
                 let watch = Watch::of(*resource).observe();
                 manifest.watch(if fields.is_empty() {
                     watch.metadata()
                 } else {
-                    watch.fields(fields)
+                    watch.fields(&with_those_of_plugins(*watched, fields, &available))
                 })
             },
         );
@@ -166,8 +170,9 @@ impl Controller for SchedulerGuest {
     }
 
     fn new() -> Self {
-        let scheduler = config::<Config>().map(|config| RefCell::new(Scheduler::new(config)));
-        Self { scheduler }
+        Self {
+            scheduler: configured().map(RefCell::new),
+        }
     }
 
     async fn start(&self) -> Result<(), String> {
@@ -197,6 +202,26 @@ impl Controller for SchedulerGuest {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// What is read of a resource: by the scheduler, and by its plugins.
+fn with_those_of_plugins<'a>(
+    resource: Resource,
+    fields: &[&'a str],
+    available: &'a [Available],
+) -> Vec<&'a str> {
+    let mut all = fields.to_vec();
+    for plugin in available {
+        let more = match resource {
+            Resource::Pods => &plugin.pod_fields,
+            Resource::Nodes => &plugin.node_fields,
+            _ => continue,
+        };
+        all.extend(more.iter().map(String::as_str));
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 impl Observer for SchedulerGuest {
@@ -230,7 +255,9 @@ impl SchedulerGuest {
 
     async fn bind(&self, sync: &SyncContext, key: &ObjectKey, assignment: &Assignment) -> Result<(), Error> {
         let binding = Binding::new(assignment);
-        match pods(sync).create_subresource(key, "binding", &binding).await {
+        let bound = pods(sync).create_subresource(key, "binding", &binding).await;
+        self.with(|scheduler| scheduler.conclude(assignment, bound.is_ok()))?;
+        match bound {
             Ok(()) => record_success(assignment),
             Err(error) => {
                 let failure =
@@ -242,6 +269,12 @@ impl SchedulerGuest {
         }
         Ok(())
     }
+}
+
+fn configured() -> Result<Scheduler, String> {
+    let available = plugin_calls::available();
+    let config = Config::resolve(config::<ConfigJson>()?, &available)?;
+    Scheduler::with_plugins(config, &available, plugin_calls::calls())
 }
 
 fn observe_batch(scheduler: &mut Scheduler, batch: Batch, now_ms: u64) {

@@ -1,16 +1,21 @@
 //! The module's configuration: a subset of `KubeSchedulerConfiguration` with its names and defaults.
 
+mod profile;
+
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
+pub use self::profile::{EnabledPlugin, Profile};
+use crate::external::Available;
 use crate::plugins::{Plugin, PluginSet};
 
 /// How to schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "ConfigJson")]
 pub struct Config {
-    /// `spec.schedulerName` of the pods to schedule.
-    pub profiles: Vec<String>,
+    /// Whose pods to schedule, and how each may differ from what follows.
+    pub profiles: Vec<Profile>,
     /// How many of the nodes to look at before one is chosen.
     pub sampling: Sampling,
     /// The first back-off of a pod that found no node.
@@ -18,6 +23,7 @@ pub struct Config {
     /// The longest back-off.
     pub max_backoff_ms: u64,
     disabled: PluginSet,
+    scoreless: PluginSet,
     weights: [i64; Plugin::ALL.len()],
 }
 
@@ -34,9 +40,9 @@ pub enum Sampling {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ConfigJson {
+pub(crate) struct ConfigJson {
     #[serde(default)]
-    profiles: Option<Vec<String>>,
+    profiles: Option<Vec<Value>>,
     #[serde(default)]
     percentage_of_nodes_to_score: Option<u32>,
     #[serde(default)]
@@ -59,11 +65,12 @@ struct PluginJson {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            profiles: vec!["default-scheduler".to_owned()],
+            profiles: vec![Profile::named("default-scheduler")],
             sampling: Sampling::AllNodes,
             initial_backoff_ms: 1_000,
             max_backoff_ms: 10_000,
             disabled: PluginSet::default(),
+            scoreless: PluginSet::default(),
             weights: Plugin::ALL.map(Plugin::default_weight),
         }
     }
@@ -73,12 +80,16 @@ impl TryFrom<ConfigJson> for Config {
     type Error = String;
 
     fn try_from(json: ConfigJson) -> Result<Self, String> {
+        Self::resolve(json, &[])
+    }
+}
+
+impl Config {
+    /// The configuration of a scheduler that has these components to use as plugins.
+    pub(crate) fn resolve(json: ConfigJson, available: &[Available]) -> Result<Self, String> {
         let mut config = Self::default();
         if let Some(profiles) = json.profiles {
-            if profiles.is_empty() || profiles.iter().any(String::is_empty) {
-                return Err("profiles: name at least one scheduler, and leave no name empty".to_owned());
-            }
-            config.profiles = profiles;
+            config.set_profiles(profiles, available)?;
         }
         config.sampling = match json.percentage_of_nodes_to_score {
             None | Some(100) => Sampling::AllNodes,
@@ -96,9 +107,42 @@ impl TryFrom<ConfigJson> for Config {
         }
         Ok(config)
     }
-}
 
-impl Config {
+    /// What counts for the pods of one profile.
+    pub(crate) fn of_profile(&self, profile: &Profile) -> Self {
+        let mut config = self.clone();
+        for plugin in Plugin::ALL {
+            if profile.disabled.contains(plugin) {
+                config.disabled.insert(plugin);
+            } else if profile.enabled.contains(plugin) {
+                config.disabled.remove(plugin);
+            }
+        }
+        config.scoreless = profile.scoreless;
+        for (plugin, weight) in &profile.weights {
+            config.weights[*plugin as usize] = *weight;
+        }
+        config
+    }
+
+    fn set_profiles(&mut self, entries: Vec<Value>, available: &[Available]) -> Result<(), String> {
+        self.profiles.clear();
+        for (position, entry) in entries.into_iter().enumerate() {
+            let at = format!("profiles[{position}]");
+            let profile = Profile::read(&at, entry, available)?;
+            let name = &profile.scheduler_name;
+            if self.profiles.iter().any(|known| known.scheduler_name == *name) {
+                return Err(format!("{at}: {name:?} is used twice; a pod has one profile"));
+            }
+            self.profiles.push(profile);
+        }
+        let is_empty = |profile: &Profile| profile.scheduler_name.is_empty();
+        if self.profiles.is_empty() || self.profiles.iter().any(is_empty) {
+            return Err("profiles: name at least one scheduler, and leave no name empty".to_owned());
+        }
+        Ok(())
+    }
+
     fn set_backoff(&mut self, initial: Option<u64>, max: Option<u64>) -> Result<(), String> {
         let initial = initial.map_or(self.initial_backoff_ms, |seconds| seconds.saturating_mul(1000));
         let max = max.map_or(self.max_backoff_ms, |seconds| seconds.saturating_mul(1000));
@@ -113,7 +157,7 @@ impl Config {
     }
 
     fn set_plugin(&mut self, name: &str, json: &PluginJson) -> Result<(), String> {
-        let Some(plugin) = Plugin::ALL.into_iter().find(|plugin| plugin.name() == name) else {
+        let Some(plugin) = Plugin::named(name) else {
             let known = Plugin::ALL.map(Plugin::name).join(", ");
             return Err(format!("plugins: there is no plugin {name:?}; known are {known}"));
         };
@@ -141,7 +185,7 @@ impl Config {
 
     /// A plugin's weight in the total score.
     pub(crate) fn weight(&self, plugin: Plugin) -> i64 {
-        if self.runs(plugin) {
+        if self.runs(plugin) && !self.scoreless.contains(plugin) {
             self.weights[plugin as usize]
         } else {
             0
@@ -182,7 +226,7 @@ mod tests {
             r#"{"profiles":["a","b"],"percentageOfNodesToScore":0,"podInitialBackoffSeconds":2,"podMaxBackoffSeconds":4,
                 "plugins":{"ImageLocality":{"enabled":false},"NodeAffinity":{"weight":7}}}"#,
         );
-        assert_eq!(config.profiles, ["a", "b"]);
+        assert_eq!(config.profiles, ["a", "b"].map(Profile::named));
         assert_eq!((config.initial_backoff_ms, config.max_backoff_ms), (2000, 4000));
         assert_eq!(
             (
@@ -205,6 +249,36 @@ mod tests {
         assert!(error(r#"{"plugins":{"NodePorts":{"weight":1}}}"#).contains("does not score"));
         assert!(error(r#"{"percentageOfNodesToScore":101}"#).contains("not between 0 and 100"));
         assert!(error(r#"{"podInitialBackoffSeconds":20}"#).contains("podMaxBackoffSeconds"));
+    }
+
+    #[test]
+    fn a_profile_differs_only_where_it_says_so() {
+        let config = parse(
+            r#"{"plugins":{"NodeAffinity":{"weight":7},"ImageLocality":{"enabled":false}},"profiles":["a",
+                {"schedulerName":"b","plugins":{
+                    "multiPoint":{"enabled":[{"name":"ImageLocality"}],"disabled":[{"name":"NodePorts"}]},
+                    "score":{"enabled":[{"name":"NodeAffinity","weight":9}],"disabled":[{"name":"TaintToleration"}]}}}]}"#,
+        );
+        let [a, b] = [0, 1].map(|at| config.of_profile(&config.profiles[at]));
+        let weights = |config: &Config| {
+            [
+                Plugin::NodeAffinity,
+                Plugin::ImageLocality,
+                Plugin::TaintToleration,
+            ]
+            .map(|plugin| config.weight(plugin))
+        };
+        assert_eq!(weights(&a), [7, 0, 3]);
+        assert_eq!(weights(&b), [9, 1, 0]);
+        assert!(a.runs(Plugin::NodePorts) && !b.runs(Plugin::NodePorts));
+        assert!(b.runs(Plugin::TaintToleration));
+        let twice = serde_json::from_str::<Config>(r#"{"profiles":["a",{"schedulerName":"a"}]}"#);
+        assert!(
+            twice
+                .unwrap_err()
+                .to_string()
+                .contains("profiles[1]: \"a\" is used twice")
+        );
     }
 
     #[test]

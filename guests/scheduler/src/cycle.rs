@@ -59,6 +59,75 @@ pub(crate) fn choose(
     }
 }
 
+/// The nodes that the built-in filters accept.
+#[derive(Debug, Default)]
+pub(crate) struct Feasible {
+    /// All of them, from where the last search ended.
+    pub(crate) slots: Vec<u32>,
+    /// The one that was set aside for the pod, if it is among them.
+    pub(crate) nominated: Option<u32>,
+}
+
+/// Every feasible node for a pod of a class that has caught up with the model.
+pub(crate) fn feasible(
+    class: &Class,
+    model: &Model,
+    wishes: Wishes<'_>,
+    rotation: &Rotation,
+    config: &Config,
+) -> Feasible {
+    let open = open_groups(class);
+    let slot_count = class.base.len();
+    let in_turn = |at: usize| (at + rotation.ties) % slot_count.max(1);
+    let mut slots: Vec<u32> = match node_affinity::narrow(&class.shape, wishes.pinned, config) {
+        Narrowed::Conflict => Vec::new(),
+        Narrowed::To(names) => names.iter().filter_map(|name| model.nodes.slot(name)).collect(),
+        Narrowed::All => (0..slot_count)
+            .filter_map(|at| u32::try_from(in_turn(at)).ok())
+            .collect(),
+    };
+    slots.retain(|slot| is_feasible(class, &open, *slot as usize));
+    let nominated = wishes.nominated.and_then(|name| model.nodes.slot(name));
+    Feasible {
+        nominated: nominated.filter(|slot| slots.contains(slot)),
+        slots,
+    }
+}
+
+/// The best of some feasible slots, each with a score of its own on top.
+pub(crate) fn best_of(
+    class: &Class,
+    slots: Vec<u32>,
+    extra: &[i64],
+    rotation: &mut Rotation,
+    config: &Config,
+) -> Option<u32> {
+    let open = open_groups(class);
+    let scores = group_scores(class, &open, &counts(class, &slots), config);
+    let total = |(slot, extra): &(u32, &i64)| total(class, &scores, *slot) + *extra;
+    // The first one of the best: `max_by_key` would take the last.
+    let (slot, _) = slots.into_iter().zip(extra).rev().max_by_key(total)?;
+    rotation.ties = slot as usize + 1;
+    Some(slot)
+}
+
+/// How many of some slots each group has.
+fn counts(class: &Class, slots: &[u32]) -> Vec<u32> {
+    let mut counts = vec![0; class.groups.len()];
+    for slot in slots {
+        if let Some(count) = counts.get_mut(class.groups.group(*slot as usize)) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+fn total(class: &Class, scores: &[i32], slot: u32) -> i64 {
+    let base = class.base.get(slot as usize).copied().unwrap_or(OUT);
+    let group = class.groups.group(slot as usize);
+    i64::from(base) + i64::from(scores.get(group).copied().unwrap_or(OUT))
+}
+
 /// Which groups no filter rejects. Empty stands for: all of them.
 fn open_groups(class: &Class) -> Vec<bool> {
     let Some(topology) = class.topology() else {
@@ -190,22 +259,12 @@ fn sample(
 
 fn best_of_list(class: &Class, open: &[bool], mut slots: Vec<u32>, config: &Config) -> Option<u32> {
     slots.retain(|slot| is_feasible(class, open, *slot as usize));
-    let mut counts = vec![0; class.groups.len()];
-    for slot in &slots {
-        if let Some(count) = counts.get_mut(class.groups.group(*slot as usize)) {
-            *count += 1;
-        }
-    }
-    let scores = group_scores(class, open, &counts, config);
-    let total = |slot: &u32| {
-        let base = class.base.get(*slot as usize).copied().unwrap_or(OUT);
-        base + scores
-            .get(class.groups.group(*slot as usize))
-            .copied()
-            .unwrap_or(OUT)
-    };
+    let scores = group_scores(class, open, &counts(class, &slots), config);
     // The first one of the best: `max_by_key` would take the last.
-    slots.into_iter().rev().max_by_key(total)
+    slots
+        .into_iter()
+        .rev()
+        .max_by_key(|slot| total(class, &scores, *slot))
 }
 
 /// The total score of every feasible node: what a choice among all nodes is made from.

@@ -1,5 +1,6 @@
 //! What comes of looking at a pod: a binding, a failure to report, or nothing.
 
+use crate::external::Reservation;
 use crate::model::PodKey;
 use crate::model::pod::ScheduledCondition;
 
@@ -14,6 +15,8 @@ pub struct Assignment {
     pub resource_version: Box<str>,
     /// Where it goes.
     pub node: Box<str>,
+    /// What plugins hold for it, to be settled.
+    pub reservation: Option<Reservation>,
 }
 
 /// A pod that cannot be placed now.

@@ -34,11 +34,17 @@ pub(crate) enum Event<'a> {
     },
     /// A node went.
     NodeDeleted(&'a NodeSpec),
+    /// Something of a node changed that no built-in plugin looks at.
+    NodeTouched,
 }
 
 impl Event<'_> {
     /// Whether a pod that these plugins rejected should be tried again.
     pub(crate) fn helps(&self, waiting: &Template, rejected_by: PluginSet, namespaces: &Namespaces) -> bool {
+        // A component cannot say what it waits for, so it may be anything.
+        if rejected_by.has_external() {
+            return true;
+        }
         let asks = |plugin: &Plugin| match plugin {
             Plugin::NodeUnschedulable => self.uncordons(&waiting.shape),
             Plugin::TaintToleration => self.untaints(&waiting.shape),
@@ -142,6 +148,7 @@ impl Event<'_> {
             Self::PodUpdated { old, new } => {
                 hard().any(|constraint| counts(constraint, old) != counts(constraint, new))
             }
+            Self::NodeTouched => false,
             Self::NodeAdded(_, spec) | Self::NodeDeleted(spec) => has_domain(spec),
             Self::NodeUpdated { old, new, .. } => {
                 (old.labels != new.labels
@@ -171,7 +178,7 @@ impl Event<'_> {
                 (is_friend(new) && !is_friend(old)) || (is_avoided(old) && !is_avoided(new))
             }
             Self::PodDeleted(pod) => is_avoided(pod) || avoids(pod),
-            Self::NodeDeleted(_) => false,
+            Self::NodeDeleted(_) | Self::NodeTouched => false,
             Self::NodeAdded(..) | Self::NodeUpdated { .. } => {
                 let Some((_, old, new)) = self.node() else {
                     return false;

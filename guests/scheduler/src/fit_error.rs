@@ -21,13 +21,15 @@ pub(crate) struct FitError {
 }
 
 impl FitError {
-    /// Looks at every node for what speaks against it; `bars` are ordered by slot.
+    /// Looks at every node for what speaks against it; `bars` are ordered by slot. What
+    /// components say, `by_components`, is only of nodes that all else accepts.
     pub(crate) fn diagnose(
         class: &Class,
         pinned: Option<&str>,
         bars: &[Bar],
         model: &Model,
         config: &Config,
+        by_components: &[(String, usize)],
     ) -> Self {
         let narrowed = node_affinity::narrow(&class.shape, pinned, config);
         if narrowed == Narrowed::Conflict {
@@ -56,6 +58,10 @@ impl FitError {
                     *counts.entry(reason).or_default() += 1;
                 }
             }
+        }
+        for (reason, count) in by_components {
+            rejected_by.insert_external();
+            *counts.entry(reason.clone().into()).or_default() += count;
         }
         if matches!(narrowed, Narrowed::To(_)) {
             // Another node of a wanted name may come.

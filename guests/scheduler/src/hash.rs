@@ -3,12 +3,17 @@
 //! Keys are cluster data inside one sandboxed guest, so flooding resistance buys nothing; speed does.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 /// A map with the fast hash.
 pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
 /// A set with the fast hash.
 pub(crate) type FastSet<K> = HashSet<K, BuildHasherDefault<FastHasher>>;
+
+/// A number that stands for a text.
+pub(crate) fn of(text: &str) -> u64 {
+    BuildHasherDefault::<FastHasher>::default().hash_one(text)
+}
 
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 

@@ -14,11 +14,19 @@
 //!
 //! | key | default | meaning |
 //! |---|---|---|
-//! | `profiles` | `["default-scheduler"]` | the `spec.schedulerName`s to schedule |
+//! | `profiles` | `["default-scheduler"]` | whose pods to schedule: a `spec.schedulerName`, or a profile as below |
 //! | `percentageOfNodesToScore` | `100` | below 100, stop looking once this share is feasible; 0 is upstream's adaptive share |
 //! | `podInitialBackoffSeconds` | `1` | first back-off of a rejected pod, doubling |
 //! | `podMaxBackoffSeconds` | `10` | longest back-off |
-//! | `plugins` | `{}` | by plugin name: `{"enabled": false}` or `{"weight": 1..100}` |
+//! | `plugins` | `{}` | by plugin name, for all profiles: `{"enabled": false}` or `{"weight": 1..100}` |
+//!
+//! # Profiles and plugins
+//!
+//! A profile has the keys of a `KubeSchedulerProfile`: `schedulerName`, `plugins` and `pluginConfig`. Under
+//! `plugins` are `multiPoint`, `preFilter`, `filter`, `score` and `reserve`, each with `enabled` (`name` and for
+//! scores `weight`) and `disabled` (`name`, or `*`). Plugins that are components are named as in the module's
+//! entry, run where they are enabled, and get their `args` from `pluginConfig`. What they say is never shared
+//! between pods and all nodes are looked at, whatever `percentageOfNodesToScore` says.
 
 mod classes;
 mod component;
@@ -26,6 +34,7 @@ mod config;
 mod cycle;
 mod decision;
 mod events;
+mod external;
 mod fit_error;
 mod hash;
 mod journal;
@@ -43,8 +52,9 @@ mod topology;
 mod reference;
 
 pub use component::SchedulerGuest;
-pub use config::{Config, Sampling};
+pub use config::{Config, EnabledPlugin, Profile, Sampling};
 pub use decision::{Assignment, ConditionChange, Decision, Failure, FailureReason};
+pub use external::Reservation;
 pub use model::PodKey;
 pub use queue::QueueItem;
 pub use scheduler::{Resource, Scheduler};

@@ -19,6 +19,9 @@ use crate::config::Config;
 use crate::model::node::Node;
 use crate::model::template::Shape;
 
+/// The bit of a [`PluginSet`] that stands for plugins that are components.
+const EXTERNAL: u16 = 1 << 15;
+
 /// The best score of a plugin.
 pub(crate) const MAX_SCORE: i64 = 100;
 
@@ -52,6 +55,11 @@ impl Plugin {
         Self::ImageLocality,
     ];
 
+    /// The plugin of a name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|plugin| plugin.name() == name)
+    }
+
     /// The name in configurations and messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -79,7 +87,7 @@ impl Plugin {
     }
 }
 
-/// A set of plugins.
+/// A set of plugins. All those that are components count as one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct PluginSet(u16);
 
@@ -87,6 +95,21 @@ impl PluginSet {
     /// Adds one.
     pub(crate) fn insert(&mut self, plugin: Plugin) {
         self.0 |= 1 << plugin as u16;
+    }
+
+    /// Takes one out.
+    pub(crate) fn remove(&mut self, plugin: Plugin) {
+        self.0 &= !(1 << plugin as u16);
+    }
+
+    /// Adds the components.
+    pub(crate) fn insert_external(&mut self) {
+        self.0 |= EXTERNAL;
+    }
+
+    /// Whether a component is in.
+    pub(crate) fn has_external(self) -> bool {
+        self.0 & EXTERNAL != 0
     }
 
     /// Whether it is in.

@@ -1,5 +1,6 @@
 //! The scheduler as a whole: deltas in, decisions out. No clock, no I/O.
 
+mod plugins;
 mod pods;
 
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use crate::config::Config;
 use crate::cycle::{self, Rotation, Wishes};
 use crate::decision::{Assignment, ConditionChange, Decision, Failure, FailureReason};
 use crate::events::Event;
+use crate::external::{Available, External, PluginCalls};
 use crate::fit_error::FitError;
 use crate::model::json::{LabelsOnly, read};
 use crate::model::node::NodeSpec;
@@ -43,22 +45,67 @@ pub enum Resource {
 pub struct Scheduler {
     config: Config,
     model: Model,
-    classes: Classes,
+    profiles: Vec<Profile>,
     queue: Queue,
     rotation: Rotation,
+    /// How many attempts plugins were told of.
+    cycles: u64,
+    calls: Box<dyn PluginCalls>,
+}
+
+/// What counts for the pods of one scheduler name.
+struct Profile {
+    config: Config,
+    classes: Classes,
+    external: External,
 }
 
 impl Scheduler {
-    /// A scheduler that knows nothing yet.
+    /// A scheduler that knows nothing yet and has no components to call: none that a
+    /// profile enables takes part.
+    #[cfg(not(target_arch = "wasm32"))]
     #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self {
+    pub fn new(mut config: Config) -> Self {
+        for profile in &mut config.profiles {
+            profile.external.clear();
+        }
+        Self::with_plugins(config, &[], Box::new(crate::external::NoPlugins))
+            .expect("only components can fail to start")
+    }
+
+    /// A scheduler that knows nothing yet and has the components to call that its
+    /// profiles enable.
+    ///
+    /// # Errors
+    /// When one of them does not start.
+    pub(crate) fn with_plugins(
+        config: Config,
+        available: &[Available],
+        mut calls: Box<dyn PluginCalls>,
+    ) -> Result<Self, String> {
+        let mut profiles = Vec::with_capacity(config.profiles.len());
+        for profile in &config.profiles {
+            profiles.push(Profile {
+                config: config.of_profile(profile),
+                classes: Classes::default(),
+                external: External::open(&profile.external, available, &mut *calls)?,
+            });
+        }
+        Ok(Self {
             config,
             model: Model::default(),
-            classes: Classes::default(),
+            profiles,
             queue: Queue::default(),
             rotation: Rotation::default(),
-        }
+            cycles: 0,
+            calls,
+        })
+    }
+
+    /// The profile of a pending pod.
+    fn profile_of(&self, scheduler_name: &str) -> Option<usize> {
+        let mut profiles = self.config.profiles.iter();
+        profiles.position(|profile| profile.scheduler_name == scheduler_name)
     }
 
     /// An object was added or changed. `relisted` objects may have missed changes in between.
@@ -138,6 +185,9 @@ impl Scheduler {
             }
             QueueState::BackingOff { .. } | QueueState::Due => {}
         }
+        let Some(profile) = self.profile_of(&pending.scheduler_name) else {
+            return Decision::Nothing;
+        };
         if pod.terminating {
             return Decision::Deleting {
                 uid: pod.uid.clone(),
@@ -149,7 +199,10 @@ impl Scheduler {
             let message = "no nodes available to schedule pods".to_owned();
             return self.fail(key, PluginSet::default(), message, now_ms);
         }
-        match self.find_node(key, template) {
+        if !self.profiles[profile].external.is_empty() {
+            return self.schedule_with_plugins(profile, key, template, now_ms);
+        }
+        match self.find_node(profile, key, template) {
             Ok(slot) => self.assume(key, slot, now_ms),
             Err(error) => self.fail(key, error.rejected_by, error.message.clone(), now_ms),
         }
@@ -178,17 +231,18 @@ impl Scheduler {
     /// What decisions are made from.
     #[cfg(test)]
     pub(crate) fn parts_for_test(&mut self) -> (&mut Classes, &mut Model, &Config) {
-        (&mut self.classes, &mut self.model, &self.config)
+        let profile = &mut self.profiles[0];
+        (&mut profile.classes, &mut self.model, &profile.config)
     }
 
-    fn find_node(&mut self, key: &PodKey, id: TemplateId) -> Result<u32, Rc<FitError>> {
+    fn find_node(&mut self, profile: usize, key: &PodKey, id: TemplateId) -> Result<u32, Rc<FitError>> {
         let Self {
-            config,
+            profiles,
             model,
-            classes,
             rotation,
             ..
         } = self;
+        let Profile { config, classes, .. } = &mut profiles[profile];
         let template = model.templates.get(id).map(Rc::clone);
         let pinned = template.as_ref().and_then(|template| template.pinned.as_deref());
         let (nominated, priority) = match model.pod(key).map(|pod| &pod.place) {
@@ -213,7 +267,7 @@ impl Scheduler {
         let chosen = cycle::choose(class, model, wishes, rotation, config);
         class.lift(&bars, &model.nodes, config);
         chosen.ok_or_else(|| {
-            let error = Rc::new(FitError::diagnose(class, pinned, &bars, model, config));
+            let error = Rc::new(FitError::diagnose(class, pinned, &bars, model, config, &[]));
             class.failure = pinned.is_none().then(|| KnownFailure {
                 revision,
                 bars,
@@ -248,6 +302,7 @@ impl Scheduler {
                 uid: uid.clone(),
                 resource_version: pending.resource_version.clone(),
                 node,
+                reservation: None,
             }),
             _ => Decision::Nothing,
         }
@@ -293,6 +348,7 @@ impl Scheduler {
 
     fn upsert_node(&mut self, name: &str, spec: NodeSpec, now_ms: u64) {
         let (slot, before) = self.model.nodes.set(name, spec);
+        self.note_node(slot, name);
         if self.queue.nobody_waits() {
             return;
         }
@@ -300,13 +356,22 @@ impl Scheduler {
             return;
         };
         match &before {
-            Some(old) if *old == new => {}
+            Some(old) if *old == new => self.raise(&Event::NodeTouched, now_ms),
             Some(old) => self.raise(&Event::NodeUpdated { name, old, new: &new }, now_ms),
             None => self.raise(&Event::NodeAdded(name, &new), now_ms),
         }
     }
 
+    fn note_node(&mut self, slot: u32, name: &str) {
+        for profile in &mut self.profiles {
+            profile.external.note_node(slot, name);
+        }
+    }
+
     fn delete_node(&mut self, name: &str, now_ms: u64) {
+        if let Some(slot) = self.model.nodes.slot(name) {
+            self.note_node(slot, name);
+        }
         if let Some(spec) = self.model.nodes.remove(name) {
             self.raise(&Event::NodeDeleted(&spec), now_ms);
         }
@@ -314,7 +379,9 @@ impl Scheduler {
 
     fn set_namespace(&mut self, name: &str, labels: Option<crate::labels::Labels>) {
         if self.model.set_namespace(name, labels) {
-            self.classes.clear(&mut self.model);
+            for profile in &mut self.profiles {
+                profile.classes.clear(&mut self.model);
+            }
         }
     }
 

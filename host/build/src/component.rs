@@ -6,12 +6,14 @@ use std::path::Path;
 use wasmparser::{Encoding, Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use crate::contract::World;
+use crate::contract::{self, PLUGIN, World};
 use crate::error::BuildError;
 
-const HANDLERS: [&str; 2] = [
+/// What a host calls a component through.
+const CALLED: [&str; 3] = [
     "windlass:controller/handler@",
     "windlass:controller/blocking-handler@",
+    PLUGIN,
 ];
 
 /// What a component imports and exports.
@@ -63,8 +65,8 @@ impl Built {
                 _ => {}
             }
         }
-        let is_handler = |export: &String| HANDLERS.iter().any(|handler| export.starts_with(handler));
-        if !built.exports.iter().any(is_handler) {
+        let is_called = |export: &String| CALLED.iter().any(|called| export.starts_with(called));
+        if !built.exports.iter().any(is_called) {
             return Err(no_handler());
         }
         Ok(built)
@@ -100,8 +102,12 @@ pub(crate) fn encode_with_adapter(module: &[u8], adapter: &[u8]) -> Result<Vec<u
 /// Encodes a core module that says nothing, by the names of its exports.
 pub(crate) fn encode_by_exports(mut module: Vec<u8>, adapter: &[u8]) -> Result<Vec<u8>, BuildError> {
     let names = export_names(&module)?;
-    let world = World::of_exports(names.iter().map(String::as_str)).ok_or_else(no_handler)?;
-    let (resolve, world) = world.resolve();
+    let (resolve, world) = if names.iter().any(|name| name.starts_with(PLUGIN)) {
+        contract::plugin()
+    } else {
+        let world = World::of_exports(names.iter().map(String::as_str));
+        world.ok_or_else(no_handler)?.resolve()
+    };
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .map_err(|error| no_component("the compiler", &error))?;
     encode_with_adapter(&module, adapter)

@@ -13,7 +13,14 @@ const FILES: [(&str, &str); 4] = [
     ("types.wit", include_str!("../../../wit/types.wit")),
 ];
 
+const SCHEDULER_FILE: (&str, &str) = (
+    "scheduler.wit",
+    include_str!("../../../wit/scheduler/scheduler.wit"),
+);
+
 const PACKAGE: &str = "windlass:controller/";
+/// What a plugin of the scheduler exports.
+pub(crate) const PLUGIN: &str = "windlass:scheduler/plugin@";
 
 /// Writes the contract's files into a folder.
 ///
@@ -128,6 +135,27 @@ pub fn resolve() -> (Resolve, PackageId) {
     (resolve, package)
 }
 
+/// The contract between the scheduler and its plugins, parsed, with the one that it
+/// borrows from.
+#[must_use]
+pub fn resolve_scheduler() -> (Resolve, PackageId) {
+    let (mut resolve, _) = resolve();
+    let (name, text) = SCHEDULER_FILE;
+    let package = resolve
+        .push_source(name, text)
+        .expect("the contract that this was built with is well-formed");
+    (resolve, package)
+}
+
+/// The world of a plugin of the scheduler.
+pub(crate) fn plugin() -> (Resolve, WorldId) {
+    let (resolve, package) = resolve_scheduler();
+    let world = resolve
+        .select_world(&[package], Some("scheduler-plugin"))
+        .expect("the contract has this world");
+    (resolve, world)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +175,12 @@ mod tests {
                 assert_eq!(resolve.worlds[id].name, world.name());
             }
         }
+    }
+
+    #[test]
+    fn the_contract_has_a_world_for_plugins() {
+        let (resolve, world) = plugin();
+        assert_eq!(resolve.worlds[world].exports.len(), 1);
     }
 
     #[test]

@@ -22,3 +22,6 @@ pub mod workqueue;
 
 /// The version of the `windlass:controller` contract that this host serves.
 pub const CONTRACT_VERSION: &str = "0.1.0";
+
+/// The version of the `windlass:scheduler` contract that this host serves.
+pub const SCHEDULER_VERSION: &str = "0.1.0";

@@ -26,3 +26,13 @@ wasmtime::component::bindgen!({
         default: trappable,
     },
 });
+
+/// Plugins of the scheduler, from both sides.
+pub(crate) mod scheduling {
+    wasmtime::component::bindgen!({
+        path: ["../../wit", "../../wit/scheduler"],
+        world: "windlass:scheduler/plugin-caller",
+        imports: { default: trappable | async },
+        additional_derives: [PartialEq],
+    });
+}

@@ -19,6 +19,8 @@ use crate::imports::wasi::Streams;
 use crate::limits::{Limits, MemoryLimiter};
 use crate::log_budget::LogBudget;
 use crate::meter::{CpuMeter, Tick};
+use crate::open_plugins::OpenPlugins;
+use crate::plugin::Plugins;
 use crate::redact::Redactor;
 use crate::usage::{Import, Share, Usage};
 
@@ -46,6 +48,10 @@ pub(crate) struct HostState {
     pub(crate) start_deadline: Option<Instant>,
     /// What it says on its standard streams.
     pub(crate) streams: Streams,
+    /// The plugins that it may call, if it is a scheduler.
+    pub(crate) plugins: OpenPlugins,
+    /// Who waits for this guest, if it is a plugin.
+    caller: Option<Arc<CpuMeter>>,
     services: Option<Services>,
     limiter: MemoryLimiter,
     usage: Arc<Usage>,
@@ -90,11 +96,41 @@ impl HostState {
             metrics: DeclaredMetrics::new(Arc::clone(usage.custom())),
             start_deadline: None,
             streams: Streams::default(),
+            plugins: OpenPlugins::default(),
+            caller: None,
             services: None,
             limiter: MemoryLimiter::new(limits.memory_bytes, Share::new(Arc::clone(&usage))),
             limits,
             usage,
         }
+    }
+
+    /// State of a plugin that the guest of `caller` calls. Memory and metrics are the
+    /// module's; its time is, too, because the caller runs all the while.
+    pub(crate) fn of_plugin(name: SmolStr, limits: Limits, caller: Option<&Caller>) -> Self {
+        let usage = caller.map(|caller| Arc::clone(&caller.usage)).unwrap_or_default();
+        let limiter = MemoryLimiter::new(limits.memory_bytes, Share::of_part(Arc::clone(&usage)));
+        Self {
+            metrics: DeclaredMetrics::new(Arc::clone(usage.custom())),
+            limiter,
+            caller: caller.map(|caller| Arc::clone(&caller.meter)),
+            usage,
+            ..Self::without_services(name, Bytes::new(), limits, Arc::default())
+        }
+    }
+
+    /// What a plugin that this guest calls needs of it.
+    pub(crate) fn as_caller(&self) -> Caller {
+        Caller {
+            meter: Arc::clone(&self.meter),
+            usage: Arc::clone(&self.usage),
+        }
+    }
+
+    /// With plugins to call.
+    pub(crate) fn with_plugins(mut self, plugins: Plugins) -> Self {
+        self.plugins = OpenPlugins::of(plugins);
+        self
     }
 
     /// Remembers what a watch shows the guest, if that is secret.
@@ -125,6 +161,12 @@ impl HostState {
     }
 }
 
+/// A guest as its plugins know it.
+pub(crate) struct Caller {
+    pub(crate) meter: Arc<CpuMeter>,
+    usage: Arc<Usage>,
+}
+
 /// Whether a watch has values of Secrets in it. Discovered ones are of metadata alone.
 fn shows_secrets(watch: &WatchSpec) -> bool {
     let of_secrets = matches!(&watch.target, WatchTarget::One(resource) if is_secrets(resource));
@@ -147,7 +189,9 @@ pub(crate) fn new_store(engine: &wasmtime::Engine, state: HostState) -> Store<Ho
         Tick::First => Ok(UpdateDeadline::Continue(1)),
         // Tokio's own yield, because it lets sockets and timers have their turn too.
         Tick::Yield => {
-            let yielding = context.data().meter.yielding();
+            let state = context.data();
+            let callers = state.caller.as_ref().map(CpuMeter::yielding);
+            let yielding = (state.meter.yielding(), callers);
             Ok(UpdateDeadline::YieldCustom(
                 1,
                 Box::pin(async move {

@@ -12,6 +12,7 @@ mod lister;
 pub(crate) mod logging;
 mod metrics;
 mod module_config;
+mod plugins;
 mod random;
 mod recorder;
 pub(crate) mod wasi;
@@ -19,6 +20,7 @@ mod workqueue;
 
 use wasmtime::component::{HasSelf, Linker};
 
+use crate::bindings::scheduling::windlass::scheduler as scheduling;
 use crate::bindings::windlass::controller as wit;
 use crate::host::HostState;
 
@@ -39,9 +41,12 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<HostS
     wit::clock::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::random::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     wit::module_config::add_to_linker::<_, Own>(&mut linker, |state| state)?;
+    scheduling::plugins::add_to_linker::<_, Own>(&mut linker, |state| state)?;
+    scheduling::types::add_to_linker::<_, Own>(&mut linker, |state| state)?;
     Ok(linker)
 }
 
 // Interfaces of types only, which have no functions to implement.
 impl wit::types::Host for HostState {}
 impl wit::manifest::Host for HostState {}
+impl scheduling::types::Host for HostState {}

@@ -2,12 +2,21 @@
 //! it speak, what does it import. Pure functions over bytes.
 
 use wasmparser::{Encoding, Parser, Payload};
-use windlass_core::CONTRACT_VERSION;
+use windlass_core::{CONTRACT_VERSION, SCHEDULER_VERSION};
 
 use crate::imports::wasi;
 use crate::load::LoadError;
 
 const PACKAGE: &str = "windlass:controller/";
+/// The package of what a scheduler and its plugins say to each other.
+const SCHEDULER_PACKAGE: &str = "windlass:scheduler/";
+/// What a plugin exports.
+pub(crate) const PLUGIN: &str = "windlass:scheduler/plugin@0.1.0";
+/// Packages that have versions, and the one that this host serves.
+const PACKAGES: [(&str, &str); 2] = [
+    ("windlass:controller", CONTRACT_VERSION),
+    ("windlass:scheduler", SCHEDULER_VERSION),
+];
 const WASM_MAGIC: &[u8] = b"\0asm";
 
 /// Interfaces of the contract that a guest may import. The last two only hold types.
@@ -26,6 +35,11 @@ const PROVIDED: [&str; 13] = [
     "types",
     "manifest",
 ];
+
+/// Interfaces of the contract that a plugin may import.
+const PROVIDED_TO_PLUGINS: [&str; 5] = ["logging", "metrics", "clock", "random", "types"];
+/// What of the scheduler's package a guest may import.
+const PROVIDED_TO_SCHEDULERS: [&str; 2] = ["plugins", "types"];
 
 /// What a guest exports to be called; the first that is there counts.
 const HANDLERS: [&str; 2] = ["handler", BLOCKING_HANDLER];
@@ -110,14 +124,44 @@ pub(crate) fn check_contract(border: &Border) -> Result<(), LoadError> {
         check_import(name)?;
     }
     if handler(&border.exports).is_none() {
-        let exports = if border.exports.is_empty() {
-            "nothing".to_owned()
-        } else {
-            border.exports.join(", ")
-        };
-        return Err(LoadError::NoHandler { exports });
+        return Err(LoadError::NoHandler {
+            exports: listed(&border.exports),
+        });
     }
     Ok(())
+}
+
+/// Checks that a component is a plugin of the scheduler.
+///
+/// # Errors
+/// The first reason why it is not.
+pub(crate) fn check_plugin(border: &Border) -> Result<(), LoadError> {
+    for name in border.imports.iter().chain(&border.exports) {
+        check_version(name)?;
+    }
+    let is_provided = |name: &str| {
+        let interface = |package: &str| name.strip_prefix(package)?.split('@').next();
+        interface(PACKAGE).is_some_and(|interface| PROVIDED_TO_PLUGINS.contains(&interface))
+            || interface(SCHEDULER_PACKAGE) == Some("types")
+            || wasi::interface(name).is_some()
+    };
+    if let Some(name) = border.imports.iter().find(|name| !is_provided(name)) {
+        return Err(LoadError::PluginImport { name: name.clone() });
+    }
+    if border.exports.iter().any(|export| export == PLUGIN) {
+        return Ok(());
+    }
+    Err(LoadError::NoPlugin {
+        exports: listed(&border.exports),
+    })
+}
+
+fn listed(exports: &[String]) -> String {
+    if exports.is_empty() {
+        "nothing".to_owned()
+    } else {
+        exports.join(", ")
+    }
 }
 
 /// The interface through which a component is called, without package and version.
@@ -130,22 +174,30 @@ pub(crate) fn handler(exports: &[String]) -> Option<&'static str> {
 }
 
 fn check_version(name: &str) -> Result<(), LoadError> {
-    let Some(rest) = name.strip_prefix(PACKAGE) else {
+    let served = PACKAGES.into_iter().find_map(|(package, served)| {
+        let rest = name.strip_prefix(package)?.strip_prefix('/')?;
+        Some((package, served, rest))
+    });
+    let Some((package, served, rest)) = served else {
         return Ok(());
     };
     let version = rest.split_once('@').map_or("(none)", |(_, version)| version);
-    if version == CONTRACT_VERSION {
+    if version == served {
         return Ok(());
     }
     Err(LoadError::ContractVersion {
+        package,
         guest: version.to_owned(),
-        host: CONTRACT_VERSION,
+        host: served,
     })
 }
 
 fn check_import(name: &str) -> Result<(), LoadError> {
-    let interface = name.strip_prefix(PACKAGE).and_then(|rest| rest.split('@').next());
-    match interface {
+    let interface = |package: &str| name.strip_prefix(package).and_then(|rest| rest.split('@').next());
+    if interface(SCHEDULER_PACKAGE).is_some_and(|interface| PROVIDED_TO_SCHEDULERS.contains(&interface)) {
+        return Ok(());
+    }
+    match interface(PACKAGE) {
         Some(interface) if PROVIDED.contains(&interface) => Ok(()),
         None if wasi::interface(name).is_some() => Ok(()),
         _ => Err(LoadError::UnknownImport {
@@ -219,6 +271,34 @@ mod tests {
         refused(
             check_contract(&names(&["windlass:controller/secrets@0.1.0"], &[handler])),
             "imports windlass:controller/secrets@0.1.0, which Windlass does not provide",
+        );
+    }
+
+    #[test]
+    fn a_plugin_exports_one_interface_and_imports_little() {
+        let plugin = "windlass:scheduler/plugin@0.1.0";
+        let logging = "windlass:controller/logging@0.1.0";
+        check_plugin(&names(
+            &[
+                logging,
+                "windlass:scheduler/types@0.1.0",
+                "wasi:cli/environment@0.2.3",
+            ],
+            &[plugin],
+        ))
+        .unwrap();
+        refused(
+            check_plugin(&names(&["windlass:controller/clientset@0.1.0"], &[plugin])),
+            "imports windlass:controller/clientset@0.1.0, which a plugin of the scheduler does not get",
+        );
+        refused(
+            check_plugin(&names(&[], &["windlass:controller/handler@0.1.0"])),
+            "does not export windlass:scheduler/plugin, it exports windlass:controller/handler@0.1.0",
+        );
+        refused(
+            check_plugin(&names(&[], &["windlass:scheduler/plugin@0.2.0"])),
+            "built for contract windlass:scheduler@0.2.0, but this host serves windlass:scheduler@0.1.0: \
+             rebuild the guest against it, or use a host that serves its version",
         );
     }
 

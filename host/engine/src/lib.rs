@@ -3,7 +3,8 @@
 //!
 //! - [`engine`] holds what all guests share and loads components;
 //! - [`load`] says why a file is not a guest, or what it is ([`load::LoadedGuest`]);
-//! - [`instance`] is a live guest behind [`windlass_core::seams::Guest`].
+//! - [`instance`] is a live guest behind [`windlass_core::seams::Guest`];
+//! - [`plugin`] is a plugin of the scheduler, which a guest calls and nobody else.
 //!
 //! Promises: a guest reaches only what [`windlass_core::seams::Services`] gives it, plus
 //! the log, the time and random numbers; whatever it does costs one instance, its own,
@@ -19,6 +20,7 @@ pub mod instance;
 pub mod limits;
 pub mod load;
 pub mod manifest;
+pub mod plugin;
 pub mod usage;
 
 mod actor;
@@ -31,6 +33,7 @@ mod imports;
 mod inspect;
 mod log_budget;
 mod meter;
+mod open_plugins;
 mod redact;
 mod slow_lane;
 mod ticker;

@@ -21,6 +21,7 @@ use crate::inspect;
 use crate::instance::{Driver, Instance, engine_failure};
 use crate::limits::Limits;
 use crate::manifest::{ManifestError, from_guest};
+use crate::plugin::Plugins;
 use crate::usage::Usage;
 
 /// Why some bytes are not a guest of this host.
@@ -51,10 +52,12 @@ pub enum LoadError {
     Malformed(String),
     /// Another version of the contract.
     #[error(
-        "built for contract windlass:controller@{guest}, but this host serves windlass:controller@{host}: \
+        "built for contract {package}@{guest}, but this host serves {package}@{host}: \
          rebuild the guest against it, or use a host that serves its version"
     )]
     ContractVersion {
+        /// Which contract.
+        package: &'static str,
         /// What the guest speaks.
         guest: String,
         /// What the host speaks.
@@ -65,6 +68,18 @@ pub enum LoadError {
     UnknownImport {
         /// The import.
         name: String,
+    },
+    /// A plugin wants what only guests get.
+    #[error("imports {name}, which a plugin of the scheduler does not get")]
+    PluginImport {
+        /// The import.
+        name: String,
+    },
+    /// It is no plugin.
+    #[error("does not export windlass:scheduler/plugin, it exports {exports}")]
+    NoPlugin {
+        /// What it exports instead.
+        exports: String,
     },
     /// It is no controller.
     #[error("exports neither windlass:controller/handler nor blocking-handler, it exports {exports}")]
@@ -113,6 +128,7 @@ pub struct LoadedGuest {
     name: SmolStr,
     engine: Engine,
     compiled: Compiled,
+    plugins: Plugins,
 }
 
 impl std::fmt::Debug for LoadedGuest {
@@ -145,6 +161,22 @@ impl Engine {
         config: Bytes,
         limits: &Limits,
     ) -> Result<LoadedGuest, LoadError> {
+        self.load_with(name, bytes, config, limits, Plugins::default())
+            .await
+    }
+
+    /// The same for a guest that may call plugins.
+    ///
+    /// # Errors
+    /// When the bytes are not a guest of this host, or the guest cannot describe itself.
+    pub async fn load_with(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        config: Bytes,
+        limits: &Limits,
+        plugins: Plugins,
+    ) -> Result<LoadedGuest, LoadError> {
         let size_bytes = bytes.len();
         let checked = self.check_and_compile(bytes).await?;
         let exports = OptionalExports {
@@ -153,7 +185,8 @@ impl Engine {
             blocking: checked.compiled.indices.is_blocking(),
         };
         let name = SmolStr::new(name);
-        let state = HostState::without_services(name.clone(), config, limits.clone(), Arc::default());
+        let state = HostState::without_services(name.clone(), config, limits.clone(), Arc::default())
+            .with_plugins(plugins.clone());
         let described = boot(self, &checked.compiled, state).await?;
         let manifest = from_guest(described.manifest, exports)?;
         Ok(LoadedGuest {
@@ -166,6 +199,7 @@ impl Engine {
             compiled_from_cache: checked.from_cache,
             engine: self.clone(),
             compiled: checked.compiled,
+            plugins,
         })
     }
 
@@ -205,14 +239,14 @@ impl Checked {
     }
 }
 
-fn link(engine: &Engine, component: &Component) -> wasmtime::Result<InstancePre<HostState>> {
+pub(crate) fn link(engine: &Engine, component: &Component) -> wasmtime::Result<InstancePre<HostState>> {
     match wasi::extend(engine.linker(), engine.wasm(), component)? {
         Some(linker) => linker.instantiate_pre(component),
         None => engine.linker().instantiate_pre(component),
     }
 }
 
-fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<(Component, bool), LoadError> {
+pub(crate) fn compile(engine: &Engine, bytes: &[u8], digest: &str) -> Result<(Component, bool), LoadError> {
     if let Some(component) = engine.cache().and_then(|cache| cache.load(engine.wasm(), digest)) {
         return Ok((component, true));
     }
@@ -259,6 +293,12 @@ async fn boot(engine: &Engine, compiled: &Compiled, state: HostState) -> Result<
 }
 
 impl LoadedGuest {
+    /// The plugins that it may call.
+    #[must_use]
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
+    }
+
     /// Makes a live instance and describes it anew. The guest runs while the driver is
     /// polled; `start` is the caller's to call. What it uses is added to `usage`.
     ///
@@ -270,7 +310,8 @@ impl LoadedGuest {
         limits: Limits,
         usage: Arc<Usage>,
     ) -> Result<(Instance, Driver), GuestFailure> {
-        let state = HostState::new(self.name.clone(), &self.manifest, services, limits, usage);
+        let state = HostState::new(self.name.clone(), &self.manifest, services, limits, usage)
+            .with_plugins(self.plugins.clone());
         let booted = boot(&self.engine, &self.compiled, state).await?;
         let manifest = from_guest(booted.manifest, self.exports);
         if manifest.as_ref().ok() != Some(&*self.manifest) {

@@ -42,6 +42,8 @@ pub(crate) struct CpuMeter {
     usage: Arc<Usage>,
     in_stretch: AtomicBool,
     yielding: AtomicBool,
+    /// Somebody else's guest runs in a host function that this one called.
+    elsewhere: AtomicBool,
     spent_nanos: AtomicU64,
     mark_nanos: AtomicU64,
 }
@@ -64,6 +66,16 @@ impl Drop for YieldGuard {
     }
 }
 
+/// See [`CpuMeter::elsewhere`].
+pub(crate) struct ElsewhereGuard(Arc<CpuMeter>);
+
+impl Drop for ElsewhereGuard {
+    fn drop(&mut self) {
+        self.0.settle();
+        self.0.elsewhere.store(false, Ordering::Relaxed);
+    }
+}
+
 impl CpuMeter {
     pub(crate) fn new(budget: Duration, usage: Arc<Usage>) -> Self {
         Self {
@@ -71,6 +83,7 @@ impl CpuMeter {
             usage,
             in_stretch: AtomicBool::new(false),
             yielding: AtomicBool::new(false),
+            elsewhere: AtomicBool::new(false),
             spent_nanos: AtomicU64::new(0),
             mark_nanos: AtomicU64::new(0),
         }
@@ -88,9 +101,7 @@ impl CpuMeter {
 
     /// The poll is over.
     pub(crate) fn pause(&self, resumed: Resumed) {
-        if self.in_stretch.load(Ordering::Relaxed) {
-            self.spend_until(thread_cpu_nanos());
-        }
+        self.settle();
         self.usage.ran(match resumed {
             Resumed::Wall(since) => since.elapsed(),
             Resumed::Cpu { nanos } => Duration::from_nanos(thread_cpu_nanos().saturating_sub(nanos)),
@@ -101,6 +112,19 @@ impl CpuMeter {
     pub(crate) fn yielding(self: &Arc<Self>) -> YieldGuard {
         self.yielding.store(true, Ordering::Relaxed);
         YieldGuard(Arc::clone(self))
+    }
+
+    /// From here until the guard drops, what passes is on another guest's budget.
+    pub(crate) fn elsewhere(self: &Arc<Self>) -> ElsewhereGuard {
+        self.settle();
+        self.elsewhere.store(true, Ordering::Relaxed);
+        ElsewhereGuard(Arc::clone(self))
+    }
+
+    fn settle(&self) {
+        if self.in_stretch.load(Ordering::Relaxed) {
+            self.spend_until(thread_cpu_nanos());
+        }
     }
 
     /// Whether it does so now.
@@ -133,7 +157,10 @@ impl CpuMeter {
     /// Counts the time since the last mark. Returns what is spent so far.
     fn spend_until(&self, now_nanos: u64) -> Duration {
         let mark_nanos = self.mark_nanos.swap(now_nanos, Ordering::Relaxed);
-        let passed_nanos = now_nanos.saturating_sub(mark_nanos);
+        let passed_nanos = match self.elsewhere.load(Ordering::Relaxed) {
+            true => 0,
+            false => now_nanos.saturating_sub(mark_nanos),
+        };
         Duration::from_nanos(self.spent_nanos.fetch_add(passed_nanos, Ordering::Relaxed) + passed_nanos)
     }
 }
@@ -175,6 +202,20 @@ mod tests {
             assert_eq!(meter.tick_at(start + 20 * MILLISECOND).unwrap(), Tick::Yield);
             meter.progress();
         }
+    }
+
+    #[test]
+    fn what_another_guest_spends_is_not_counted() {
+        let meter = Arc::new(meter());
+        assert_eq!(meter.tick().unwrap(), Tick::First);
+        let elsewhere = meter.elsewhere();
+        let until = thread_cpu_nanos() + 30 * MILLISECOND;
+        while thread_cpu_nanos() < until {}
+        drop(elsewhere);
+        assert_eq!(meter.tick().unwrap(), Tick::Yield);
+        let until = thread_cpu_nanos() + 30 * MILLISECOND;
+        while thread_cpu_nanos() < until {}
+        assert!(meter.tick().is_err());
     }
 
     #[test]

@@ -162,6 +162,7 @@ impl Usage {
 #[derive(Debug)]
 pub(crate) struct Share {
     usage: Arc<Usage>,
+    is_instance: bool,
     memory_bytes: u64,
 }
 
@@ -170,6 +171,16 @@ impl Share {
         usage.instances.fetch_add(1, Ordering::Relaxed);
         Self {
             usage,
+            is_instance: true,
+            memory_bytes: 0,
+        }
+    }
+
+    /// Of something that belongs to an instance and is none itself, such as its plugins.
+    pub(crate) fn of_part(usage: Arc<Usage>) -> Self {
+        Self {
+            usage,
+            is_instance: false,
             memory_bytes: 0,
         }
     }
@@ -187,7 +198,9 @@ impl Drop for Share {
         self.usage
             .memory_bytes
             .fetch_sub(self.memory_bytes, Ordering::Relaxed);
-        self.usage.instances.fetch_sub(1, Ordering::Relaxed);
+        self.usage
+            .instances
+            .fetch_sub(u64::from(self.is_instance), Ordering::Relaxed);
     }
 }
 

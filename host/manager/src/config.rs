@@ -11,6 +11,7 @@ pub mod identity;
 pub mod leadership;
 pub mod limits;
 pub mod module;
+pub mod plugin;
 pub mod reference;
 pub mod signature;
 pub mod source;
@@ -32,6 +33,7 @@ use self::host::{ApiServerEntry, CachesEntry, LogEntry, OtlpEntry, RegistryEntry
 use self::leadership::LeaderElectionEntry;
 pub use self::limits::LimitsEntry;
 pub use self::module::ModuleEntry;
+pub use self::plugin::PluginEntry;
 use self::signature::SignaturesEntry;
 pub use self::source::SourceEntry;
 pub use self::units::{Bytes, Span, parse_bytes, parse_span};

@@ -16,7 +16,7 @@ use windlass_engine::engine::Engine;
 
 use crate::config::ModuleEntry;
 use crate::module::{Module, ModuleError};
-use crate::sources::{Artifact, SourceError, Sources, Stamp};
+use crate::sources::{self, Fetched, SourceError, Sources, Stamp};
 use crate::supervisor::{Command, Granted};
 
 /// Sources that cannot be reached: 1 s to 1 min, doubling.
@@ -67,13 +67,13 @@ impl Workshop {
     /// # Errors
     /// See [`ModuleLoadError`].
     pub async fn load(&self, entry: &Arc<ModuleEntry>) -> Result<Module, ModuleLoadError> {
-        let artifact = self.sources.fetch(entry).await?;
-        Ok(self.build(entry, artifact).await?)
+        let fetched = self.sources.fetch_all(entry).await?;
+        Ok(self.build(entry, fetched).await?)
     }
 
-    async fn build(&self, entry: &Arc<ModuleEntry>, artifact: Artifact) -> Result<Module, ModuleError> {
+    async fn build(&self, entry: &Arc<ModuleEntry>, fetched: Fetched) -> Result<Module, ModuleError> {
         let _place = self.places.acquire().await;
-        Module::load(&self.engine, entry, artifact).await
+        Module::load(&self.engine, entry, fetched).await
     }
 }
 
@@ -88,8 +88,8 @@ pub(crate) struct Loader {
 
 struct Loaded {
     entry: Arc<ModuleEntry>,
-    /// What the source had, unless it has to be asked again.
-    stamp: Option<Stamp>,
+    /// What the sources had, unless they have to be asked again.
+    stamps: Option<Vec<Stamp>>,
     /// Of the version that was passed on, unless another was refused since.
     digest: Option<String>,
     /// Why the source could not be fetched last.
@@ -100,7 +100,7 @@ impl Loaded {
     fn nothing_of(entry: &Arc<ModuleEntry>) -> Self {
         Self {
             entry: Arc::clone(entry),
-            stamp: None,
+            stamps: None,
             digest: None,
             refusal: None,
         }
@@ -117,8 +117,8 @@ impl Loader {
         let loaded = ready.map(|module| {
             let loaded = Loaded {
                 entry: Arc::clone(&module.entry),
-                stamp: None,
-                digest: Some(module.guest.digest.clone()),
+                stamps: None,
+                digest: Some(module.digest()),
                 refusal: None,
             };
             tell(&commands, Command::Run(Arc::new(module)));
@@ -147,7 +147,7 @@ impl Loader {
             let entry = Arc::clone(&entries.borrow_and_update());
             // From before the fetch, so that no change is missed. The earlier ones are let
             // go only now, so that what both follow stays followed.
-            changes = self.workshop.sources.changes(&entry);
+            changes = self.workshop.sources.changes_of_all(&entry);
             let again = tokio::select! {
                 again = self.bring(&entry) => again,
                 changed = entries.changed() => {
@@ -163,7 +163,7 @@ impl Loader {
             };
             tokio::select! {
                 changed = entries.changed() => changed?,
-                () = changes.next() => {}
+                () = sources::next_of(&mut changes) => {}
                 () = again => {}
             }
         }
@@ -179,13 +179,13 @@ impl Loader {
         if !entry.enabled {
             return None;
         }
-        let known = self.loaded.as_ref().and_then(|loaded| loaded.stamp);
-        if known.is_some() && known == self.workshop.sources.look(entry).await {
+        let known = self.loaded.as_ref().and_then(|loaded| loaded.stamps.clone());
+        if known.is_some() && known == self.workshop.sources.look_at_all(entry).await {
             return None;
         }
-        match self.workshop.sources.fetch(entry).await {
-            Ok(artifact) => {
-                self.take(entry, artifact).await;
+        match self.workshop.sources.fetch_all(entry).await {
+            Ok(fetched) => {
+                self.take(entry, fetched).await;
                 None
             }
             Err(error) => self.refuse(entry, &error),
@@ -193,13 +193,13 @@ impl Loader {
     }
 
     /// Passes a component on, unless it is the one that was passed on last.
-    async fn take(&mut self, entry: &Arc<ModuleEntry>, artifact: Artifact) {
-        let stamp = artifact.stamp;
+    async fn take(&mut self, entry: &Arc<ModuleEntry>, fetched: Fetched) {
+        let stamps = fetched.stamps.clone();
         // Without one, it is fetched to know it, not because it may have changed.
-        let knew = self.loaded.as_ref().is_some_and(|loaded| loaded.stamp.is_some());
-        let digest = match self.workshop.build(entry, artifact).await {
+        let knew = self.loaded.as_ref().is_some_and(|loaded| loaded.stamps.is_some());
+        let digest = match self.workshop.build(entry, fetched).await {
             Ok(module) => {
-                let digest = module.guest.digest.clone();
+                let digest = module.digest();
                 if self.digest() != Some(&digest) {
                     tell(&self.commands, Command::Run(Arc::new(module)));
                 } else if self.is_refused() {
@@ -218,7 +218,7 @@ impl Loader {
         };
         self.loaded = Some(Loaded {
             entry: Arc::clone(entry),
-            stamp,
+            stamps,
             digest,
             refusal: None,
         });
@@ -236,7 +236,7 @@ impl Loader {
         }
         self.loaded = Some(Loaded {
             entry: Arc::clone(entry),
-            stamp: None,
+            stamps: None,
             digest: self.digest().cloned(),
             refusal: Some(reason),
         });

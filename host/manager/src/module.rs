@@ -14,14 +14,15 @@ use windlass_core::selector::{Selector, SelectorError};
 use windlass_engine::engine::Engine;
 use windlass_engine::limits::Limits;
 use windlass_engine::load::{LoadError, LoadedGuest};
+use windlass_engine::plugin::Plugins;
 use windlass_registry::digest::Digest;
 
-use crate::config::ModuleEntry;
 use crate::config::identity::ImpersonateEntry;
 use crate::config::module::LogLevel as ConfiguredLevel;
+use crate::config::{ModuleEntry, PluginEntry};
 use crate::lanes::Concurrency;
 use crate::permissions;
-use crate::sources::Artifact;
+use crate::sources::{Artifact, Fetched};
 
 /// What a guest gets that says nothing of its API calls, as many as kube-controller-manager
 /// makes unless it is told otherwise.
@@ -87,6 +88,18 @@ pub enum ModuleError {
         /// What is wrong.
         source: LoadError,
     },
+    /// A plugin of it is none.
+    #[error("module {module}: plugin {plugin}: {origin}: {source}")]
+    Plugin {
+        /// The module.
+        module: SmolStr,
+        /// The plugin.
+        plugin: SmolStr,
+        /// File, or wherever else it came from.
+        origin: String,
+        /// What is wrong.
+        source: LoadError,
+    },
     /// Its component is another one than the configuration pins.
     #[error(
         "module {module}: {origin} is sha256:{found}, and the configuration pins {pinned}; fetch that one, or \
@@ -144,14 +157,20 @@ impl Module {
     pub async fn load(
         engine: &Engine,
         entry: &Arc<ModuleEntry>,
-        artifact: Artifact,
+        fetched: Fetched,
     ) -> Result<Self, ModuleError> {
+        let Fetched {
+            guest: artifact,
+            plugins,
+            ..
+        } = fetched;
         check_digest(entry, &artifact)?;
         let limits = limits(entry);
         let config = Bytes::from(entry.config.to_string());
         let Artifact { bytes, origin, .. } = artifact;
+        let plugins = load_plugins(engine, entry, plugins).await?;
         let guest = engine
-            .load(&entry.name, bytes, config.clone(), &limits)
+            .load_with(&entry.name, bytes, config.clone(), &limits, plugins)
             .await
             .map_err(|source| ModuleError::Load {
                 module: entry.name.clone(),
@@ -179,10 +198,55 @@ impl Module {
         })
     }
 
+    /// Stands for the components that it is made of.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let plugins = self.guest.plugins().iter().map(|plugin| &plugin.digest);
+        let digests: Vec<&str> = [&self.guest.digest]
+            .into_iter()
+            .chain(plugins)
+            .map(String::as_str)
+            .collect();
+        digests.join("+")
+    }
+
     /// How long an instance may take from instantiated to serving.
     #[must_use]
     pub fn start_timeout(&self) -> Duration {
         self.limits.start_timeout
+    }
+}
+
+/// Loads a module's plugins, in the order of its entry.
+async fn load_plugins(
+    engine: &Engine,
+    entry: &ModuleEntry,
+    artifacts: Vec<Artifact>,
+) -> Result<Plugins, ModuleError> {
+    let mut plugins = Vec::with_capacity(artifacts.len());
+    for (plugin, artifact) in entry.plugins.iter().zip(artifacts) {
+        check_digest(&plugin.to_fetch(&entry.name), &artifact)?;
+        let Artifact { bytes, origin, .. } = artifact;
+        let limits = plugin_limits(entry, plugin);
+        let loaded = engine
+            .load_plugin(&entry.name, &plugin.name, bytes, &limits)
+            .await;
+        plugins.push(loaded.map_err(|source| ModuleError::Plugin {
+            module: entry.name.clone(),
+            plugin: plugin.name.clone(),
+            origin,
+            source,
+        })?);
+    }
+    Ok(plugins.into_iter().collect())
+}
+
+fn plugin_limits(entry: &ModuleEntry, plugin: &PluginEntry) -> Limits {
+    Limits {
+        memory_bytes: plugin.limits.memory.0,
+        cpu_budget: plugin.limits.cpu_budget.0,
+        log_lines_per_second: plugin.limits.log_lines_per_second,
+        ..limits(entry)
     }
 }
 

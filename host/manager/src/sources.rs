@@ -45,6 +45,17 @@ pub struct Artifact {
     pub stamp: Option<Stamp>,
 }
 
+/// A module's component and those of its plugins.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The guest.
+    pub guest: Artifact,
+    /// The plugins, in the order of the entry.
+    pub plugins: Vec<Artifact>,
+    /// What [`Sources::look_at_all`] says as long as nothing of it changed.
+    pub stamps: Option<Vec<Stamp>>,
+}
+
 /// What a source has, without having it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
@@ -196,6 +207,44 @@ impl Sources {
         self.refreshed.send_modify(|count| *count += 1);
     }
 
+    /// Fetches a module's component and those of its plugins.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub async fn fetch_all(&self, entry: &ModuleEntry) -> Result<Fetched, SourceError> {
+        let guest = self.fetch(entry).await?;
+        let mut stamps = Stamps::of(entry, guest.stamp);
+        let mut plugins = Vec::with_capacity(entry.plugins.len());
+        for plugin in &entry.plugins {
+            let artifact = self.fetch(&plugin.to_fetch(&entry.name)).await?;
+            stamps.add(artifact.stamp);
+            plugins.push(artifact);
+        }
+        Ok(Fetched {
+            guest,
+            plugins,
+            stamps: stamps.0,
+        })
+    }
+
+    /// What the sources of a module and its plugins have now, as far as that can be told
+    /// without fetching.
+    pub async fn look_at_all(&self, entry: &ModuleEntry) -> Option<Vec<Stamp>> {
+        let mut stamps = Stamps::of(entry, self.look(entry).await);
+        for plugin in &entry.plugins {
+            stamps.add(self.look(&plugin.to_fetch(&entry.name)).await);
+        }
+        stamps.0
+    }
+
+    /// [`Self::changes`] of a module and its plugins.
+    #[must_use]
+    pub fn changes_of_all(&self, entry: &ModuleEntry) -> Vec<Changes> {
+        let plugins = entry.plugins.iter();
+        let plugins = plugins.map(|plugin| self.changes(&plugin.to_fetch(&entry.name)));
+        std::iter::once(self.changes(entry)).chain(plugins).collect()
+    }
+
     /// Fetches a component. One from a registry satisfies the signature policy.
     ///
     /// # Errors
@@ -298,6 +347,34 @@ impl Sources {
     fn client(&self) -> Option<ApiClient> {
         self.cluster.load().as_deref().cloned()
     }
+}
+
+/// The stamps of several sources, or nothing if one of them has none.
+struct Stamps(Option<Vec<Stamp>>);
+
+impl Stamps {
+    /// Of a module's guest. A stock guest never changes, so it needs none beside plugins.
+    fn of(entry: &ModuleEntry, guest: Option<Stamp>) -> Self {
+        let changes = entry.source.stock.is_none() || entry.plugins.is_empty();
+        match guest {
+            Some(stamp) => Self(Some(vec![stamp])),
+            None => Self((!changes).then(Vec::new)),
+        }
+    }
+
+    fn add(&mut self, stamp: Option<Stamp>) {
+        self.0 = self.0.take().zip(stamp).map(|(mut stamps, stamp)| {
+            stamps.push(stamp);
+            stamps
+        });
+    }
+}
+
+/// Waits for the next sign of any. Cancelling loses nothing.
+pub async fn next_of(changes: &mut [Changes]) {
+    let signs = changes.iter_mut().map(|changes| Box::pin(changes.next()));
+    // There is always the guest's own.
+    futures::future::select_all(signs).await;
 }
 
 /// Tells when a source may have changed.

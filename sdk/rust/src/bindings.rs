@@ -44,3 +44,16 @@ pub mod mapper {
         export_macro_name: "export_mapper",
     });
 }
+
+/// A plugin of the scheduler.
+pub mod plugin {
+    wit_bindgen::generate!({
+        path: ["../../wit", "../../wit/scheduler"],
+        inline: "package windlass:sdk; world plugin { export windlass:scheduler/plugin@0.1.0; }",
+        world: "windlass:sdk/plugin",
+        additional_derives: [PartialEq, Eq],
+        pub_export_macro: true,
+        export_macro_name: "export_plugin",
+        generate_all,
+    });
+}

@@ -12,6 +12,7 @@
 //! | adopting and releasing dependents | [`Claim`] |
 //! | events, log lines, figures, time | [`recorder`], [`info!`], [`metrics`], [`time`] |
 //! | copying and comparing JSON without knowing it | [`json`] |
+//! | plugins of the scheduler | [`plugin`] |
 //! | native tests against a fake cluster | [`testing`] |
 //!
 //! Build a `cdylib` for `wasm32-unknown-unknown` and encode it as a component; nothing
@@ -35,6 +36,7 @@ pub mod log;
 mod manifest;
 pub mod metrics;
 mod object;
+pub mod plugin;
 pub mod recorder;
 #[doc(hidden)]
 pub mod runtime;
@@ -53,7 +55,7 @@ pub use client::{
 pub use concurrency::{join_all, slow_start};
 pub use condition::{Condition, ConditionStatus};
 pub use controller::{Batch, Controller, Delta, DeltaKind, Error, MappedEvent, Mapper, Observer, Outcome};
-pub use lister::Lister;
+pub use lister::{Lister, cached_body};
 pub use manifest::{EventKinds, Manifest, Orphans, Watch};
 pub use object::{
     ApiResource, Object, ObjectKey, ObjectMeta, OwnerReference, Snapshot, StringMap, null_as_default,

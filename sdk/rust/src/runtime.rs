@@ -112,7 +112,7 @@ fn instance<C: Controller>() -> &'static C {
 }
 
 /// A trap by itself says nothing on this target.
-fn report_panic(info: &PanicHookInfo<'_>) {
+pub(crate) fn report_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a value that is not text");
     let location = info.location().map(ToString::to_string).unwrap_or_default();
     let fields = [

@@ -36,6 +36,7 @@ use serde_json::Value;
 use crate::api_error::{ApiError, ApiErrorKind};
 use crate::client::SyncContext;
 use crate::controller::{Controller, Error, Outcome};
+use crate::manifest::Manifest;
 use crate::object::{Object, ObjectKey};
 use crate::recorder::EventType;
 use crate::services::Item;
@@ -54,6 +55,15 @@ impl Cluster {
     #[must_use]
     pub fn new<C: Controller>() -> Self {
         let state = Rc::new(RefCell::new(State::new(C::manifest())));
+        state::install(Rc::clone(&state));
+        Self { state }
+    }
+
+    /// What a [plugin](crate::plugin) of the scheduler has around it: the log and metrics.
+    /// Replaces the thread's previous one.
+    #[must_use]
+    pub fn of_plugin() -> Self {
+        let state = Rc::new(RefCell::new(State::new(Manifest::new("plugin", "0"))));
         state::install(Rc::clone(&state));
         Self { state }
     }

@@ -81,6 +81,8 @@ pub(crate) struct Pending {
     pub(crate) condition: Option<ScheduledCondition>,
     /// A node that was set aside for it.
     pub(crate) nominated_node: Option<Box<str>>,
+    /// Stands for its annotations, which only components look at.
+    pub(crate) annotations: u64,
     /// Its standing in the queue.
     pub(crate) queue: QueueInfo,
 }

@@ -1,6 +1,7 @@
 //! How a pod is read: only what scheduling needs, borrowed from the body until it is known to be new.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use std::rc::Rc;
 
 use super::constraints::{AffinityJson, PortJson, SpreadJson, TolerationJson};
@@ -8,6 +9,7 @@ use super::json::{Pairs, Present, Str, nullable};
 use super::pod::{Pending, ScheduledCondition};
 use super::resources::{ContainerRequests, ContainerStatusJson, Resources, ResourcesJson, pod_requests};
 use super::template::{HostPort, NodeTerm, OwnerKind, Shape, SpreadConstraint, Template};
+use crate::hash;
 use crate::labels::{Operator, Requirement};
 use crate::plugins::node_declared_features;
 use crate::quantity::Quantity;
@@ -113,6 +115,8 @@ struct MetadataJson<'a> {
     generation: i64,
     #[serde(default)]
     labels: Pairs<'a, Str<'a>>,
+    #[serde(default, borrow)]
+    annotations: Option<&'a RawValue>,
     #[serde(default)]
     deletion_timestamp: Present,
     #[serde(default, deserialize_with = "nullable")]
@@ -384,7 +388,9 @@ impl PodJson<'_> {
             .conditions
             .iter()
             .find(|condition| &*condition.kind == "PodScheduled");
+        let annotations = self.metadata.annotations.map_or("", RawValue::get);
         Pending {
+            annotations: hash::of(annotations),
             resource_version: (&*self.metadata.resource_version).into(),
             scheduler_name: match &*self.spec.scheduler_name {
                 "" => "default-scheduler".into(),

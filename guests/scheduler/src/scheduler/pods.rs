@@ -27,7 +27,7 @@ impl Scheduler {
             .config
             .profiles
             .iter()
-            .any(|name| **name == *read.pending.scheduler_name);
+            .any(|profile| *profile.scheduler_name == *read.pending.scheduler_name);
         let is_unassigned = read.node_name.is_empty();
         if read.finished || (is_unassigned && !is_ours) {
             self.delete_pod(key, now_ms);
@@ -124,6 +124,8 @@ impl Scheduler {
             .map(|(node, priority)| (Box::from(node), priority));
         let id = self.model.templates.acquire(read.template);
         let new = self.model.templates.get(id).map(Rc::clone);
+        let is_touched = before.generation != read.generation
+            || matches!(&before.place, Place::Pending(pending) if pending.annotations != read.pending.annotations);
         let was_assigned = matches!(before.place, Place::Assigned(_));
         let place = match before.place {
             _ if !read.node_name.is_empty() => {
@@ -162,7 +164,7 @@ impl Scheduler {
         };
         self.on_own_nomination(key, &old, nomination, now_ms);
         if is_pending {
-            self.on_own_change(key, &old, &new, now_ms);
+            self.on_own_change(key, &old, &new, is_touched, now_ms);
         } else if !was_assigned {
             self.raise(&Event::PodAdded(&new), now_ms);
         } else if old != new {
@@ -194,7 +196,7 @@ impl Scheduler {
     }
 
     /// A change of a waiting pod may have removed what it was rejected for.
-    fn on_own_change(&mut self, key: &PodKey, old: &Template, new: &Template, now_ms: u64) {
+    fn on_own_change(&mut self, key: &PodKey, old: &Template, new: &Template, is_touched: bool, now_ms: u64) {
         let Some(Pod {
             place: Place::Pending(pending),
             ..
@@ -205,7 +207,8 @@ impl Scheduler {
         let QueueState::Unschedulable(rejected_by) = pending.queue.state else {
             return;
         };
-        if crate::events::own_change_helps(old, new, rejected_by) {
+        let may_help_components = rejected_by.has_external() && (is_touched || old != new);
+        if may_help_components || crate::events::own_change_helps(old, new, rejected_by) {
             self.queue.wake(key, &mut self.model, now_ms, &self.config);
         }
     }
@@ -252,7 +255,9 @@ impl Scheduler {
 
     fn release(&mut self, id: TemplateId) {
         if self.model.release(id) {
-            self.classes.forget(id);
+            for profile in &mut self.profiles {
+                profile.classes.forget(id);
+            }
         }
     }
 }

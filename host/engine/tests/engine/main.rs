@@ -9,5 +9,6 @@ mod hostile;
 mod imports;
 mod languages;
 mod loading;
+mod plugins;
 mod support;
 mod usage;

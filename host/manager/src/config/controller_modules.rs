@@ -147,6 +147,11 @@ impl ControllerModulesEntry {
                     .to_owned(),
             ));
         }
+        if !entry.plugins.is_empty() {
+            return Err(Refusal::NotAllowed(
+                "spec.plugins: plugins are for modules of a host's own configuration".to_owned(),
+            ));
+        }
         entry.validate("spec", signatures)?;
         self.allow_permissions(&entry.permissions)?;
         entry.ceiling = self.max_permissions.clone().map(Grants);
@@ -341,6 +346,19 @@ mod tests {
             &json!({"source": {"oci": {"reference": "r.example.com/a:1"}}, "signature": {"key": {"file": "a.pub"}}}),
             "NotAllowed",
             "spec.signature: an object brings no keys of its own; name a `policy` among the host's `signatures`",
+        );
+    }
+
+    #[test]
+    fn objects_bring_no_plugins() {
+        assert_refused(
+            &ControllerModulesEntry::default(),
+            &json!({
+                "source": {"stock": "scheduler"},
+                "plugins": [{"name": "Cost", "source": {"oci": {"reference": "r.example.com/a:1"}}}]
+            }),
+            "NotAllowed",
+            "spec.plugins: plugins are for modules of a host's own configuration",
         );
     }
 

@@ -11,6 +11,7 @@ use super::checks::{Checked, dns_label, ensure, refuse, short};
 use super::identity::ImpersonateEntry;
 use super::leadership::{LeadershipEntry, LeadershipMode};
 use super::limits::LimitsEntry;
+use super::plugin::PluginEntry;
 use super::rules;
 use super::signature::{SignatureEntry, SignaturesEntry};
 use super::source::SourceEntry;
@@ -45,6 +46,9 @@ pub struct ModuleEntry {
     #[serde(default = "empty_object")]
     #[schemars(with = "Map<String, Value>")]
     pub config: Value,
+    /// Plugins that the guest may call; for the scheduler.
+    #[serde(default)]
+    pub plugins: Vec<PluginEntry>,
     /// What the guest may do. What it declares and is not granted refuses the module.
     #[serde(default)]
     pub permissions: Vec<PermissionRule>,
@@ -113,6 +117,7 @@ impl ModuleEntry {
             signature: None,
             enabled: true,
             config: empty_object(),
+            plugins: Vec::new(),
             permissions: Vec::new(),
             grant_declared: None,
             impersonate: None,
@@ -195,6 +200,21 @@ impl ModuleEntry {
         )?;
         for (position, rule) in self.permissions.iter().enumerate() {
             rules::validate(&format!("{at}.permissions[{position}]"), rule)?;
+        }
+        for (position, plugin) in self.plugins.iter().enumerate() {
+            let at = format!("{at}.plugins[{position}]");
+            plugin.validate(&at, signatures)?;
+            let mut before = self.plugins.iter().take(position);
+            ensure(
+                before.all(|other| other.name != plugin.name),
+                || format!("{at}.name"),
+                || {
+                    format!(
+                        "{:?} is used twice; every plugin needs a name of its own",
+                        plugin.name
+                    )
+                },
+            )?;
         }
         self.limits.validate(&format!("{at}.limits"))?;
         if let Some(impersonate) = &self.impersonate {

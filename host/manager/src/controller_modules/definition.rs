@@ -65,10 +65,11 @@ fn object_schema() -> Result<Value, SchemaError> {
 }
 
 /// A module's entry without what the object says otherwise, and without what belongs to
-/// one host's machine: its files, and the keys beside its configuration.
+/// one host's machine: its files, the keys beside its configuration, and plugins.
 fn spec_schema() -> Result<Value, SchemaError> {
     let mut spec = schema::structural(schema_for!(ModuleEntry).as_value())?;
     remove(&mut spec, "", "name");
+    remove(&mut spec, "", "plugins");
     remove(&mut spec, "/properties/source", "file");
     remove(&mut spec, "/properties/source", "directory");
     remove(&mut spec, "/properties/signature", "key");

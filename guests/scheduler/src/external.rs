@@ -1,0 +1,394 @@
+//! Plugins that are components: what a profile asks of them and what comes of it.
+//!
+//! A plugin is called once per pod as long as it is the only one with a filter: what it
+//! says of all nodes comes back together, scores included. With several, each is asked to
+//! filter what those before it left, and whoever scores does so for the nodes that are
+//! left in the end, because scores are scaled by each other.
+//!
+//! Nothing that a plugin answers is taken on trust, and nothing that it does can fail more
+//! than the attempt at hand.
+
+mod calls;
+mod verdict;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use self::calls::NoPlugins;
+pub(crate) use self::calls::{
+    Available, Evaluation, Failure, HookError, HookName, Hooks, NodeUpdate, Normalize, PluginCalls,
+};
+use self::verdict::{check, scaled};
+use crate::config::EnabledPlugin;
+use crate::hash::FastMap;
+use crate::model::Model;
+
+/// Why an attempt ends here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// A plugin says that the pod cannot go anywhere, or not there.
+    Rejected(String),
+    /// A plugin is at fault.
+    Failed(String),
+}
+
+/// What the plugins said of some nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    /// The nodes that all accept.
+    pub(crate) accepted: Vec<u32>,
+    /// Weighted scores of these, in their order.
+    pub(crate) scores: Vec<i64>,
+    /// Why others are out, with how many.
+    pub(crate) rejected: Vec<(String, usize)>,
+}
+
+/// The plugins of one profile.
+#[derive(Default)]
+pub(crate) struct External {
+    plugins: Vec<Opened>,
+}
+
+/// A plugin that was opened with the arguments of a profile.
+struct Opened {
+    number: u32,
+    name: String,
+    hooks: Hooks,
+    weight: i64,
+    normalize: Normalize,
+    stale: Stale,
+}
+
+/// The nodes of which a plugin does not know the present state.
+enum Stale {
+    All,
+    Some(FastMap<u32, Box<str>>),
+}
+
+/// One attempt for one pod, with the plugins that were told of it.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    cycle: u64,
+    pod: &'a [u8],
+    begun: Vec<u32>,
+}
+
+/// What plugins hold for a pod that is being bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub(crate) profile: usize,
+    pub(crate) cycle: u64,
+    pub(crate) slot: u32,
+    /// The plugins that were told of the attempt.
+    begun: Vec<u32>,
+}
+
+impl<'a> Attempt<'a> {
+    /// An attempt that nobody knows of yet.
+    pub(crate) fn new(cycle: u64, pod: &'a [u8]) -> Self {
+        Self {
+            cycle,
+            pod,
+            begun: Vec::new(),
+        }
+    }
+
+    /// The pod, for a plugin that has not seen it.
+    fn pod_for(&mut self, plugin: u32) -> Option<&'a [u8]> {
+        if self.begun.contains(&plugin) {
+            return None;
+        }
+        self.begun.push(plugin);
+        Some(self.pod)
+    }
+
+    /// What is kept of it while the pod is bound.
+    pub(crate) fn reservation(self, profile: usize, slot: u32) -> Reservation {
+        Reservation {
+            profile,
+            cycle: self.cycle,
+            slot,
+            begun: self.begun,
+        }
+    }
+}
+
+impl External {
+    /// Opens what a profile enables.
+    ///
+    /// # Errors
+    /// What is wrong with the first that does not start.
+    pub(crate) fn open(
+        enabled: &[EnabledPlugin],
+        available: &[Available],
+        calls: &mut dyn PluginCalls,
+    ) -> Result<Self, String> {
+        let open = |plugin: &EnabledPlugin| {
+            let number = calls.open(&plugin.name, plugin.args.as_bytes());
+            let number = number.map_err(|error| format!("plugin {:?}: {error}", plugin.name))?;
+            let described = available.iter().find(|known| known.name == plugin.name);
+            Ok(Opened {
+                number,
+                name: plugin.name.clone(),
+                hooks: plugin.hooks,
+                weight: plugin.weight,
+                normalize: described.map_or(Normalize::None, |plugin| plugin.normalize),
+                stale: Stale::All,
+            })
+        };
+        let plugins = enabled.iter().map(open).collect::<Result<_, String>>()?;
+        Ok(Self { plugins })
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plugins.is_empty()
+    }
+
+    /// A node came, changed or went.
+    pub(crate) fn note_node(&mut self, slot: u32, name: &str) {
+        for plugin in &mut self.plugins {
+            if let Stale::Some(nodes) = &mut plugin.stale {
+                nodes.insert(slot, name.into());
+            }
+        }
+    }
+
+    /// Has the plugins judge these nodes.
+    ///
+    /// # Errors
+    /// When one of them rejects the pod as such, or is at fault.
+    pub(crate) fn judge(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        candidates: Vec<u32>,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<Judged, Stop> {
+        let mut judged = Judged {
+            accepted: candidates,
+            ..Judged::default()
+        };
+        let filters = |plugin: &Opened| plugin.hooks.contains(Hooks::FILTER);
+        let last = self.plugins.iter().rposition(filters);
+        let before = Hooks::PRE_FILTER.or(Hooks::FILTER);
+        // Scores of the last one that filters, which gives them along.
+        let mut given = None;
+        for (at, plugin) in self.plugins.iter_mut().enumerate() {
+            let mut asked = plugin.hooks.and(before);
+            if asked == Hooks::NONE {
+                continue;
+            }
+            if Some(at) == last {
+                asked = asked.or(plugin.hooks.and(Hooks::SCORE));
+            }
+            let evaluation = plugin.evaluate(attempt, &judged.accepted, asked, model, calls)?;
+            if let Some(reason) = evaluation.rejection {
+                return Err(Stop::Rejected(reason));
+            }
+            if asked.contains(Hooks::FILTER) {
+                let scores = judged.sieve(&evaluation);
+                given = (Some(at) == last).then_some((at, scores));
+            }
+        }
+        judged.scores = vec![0; judged.accepted.len()];
+        if judged.accepted.is_empty() {
+            return Ok(judged);
+        }
+        for (at, plugin) in self.plugins.iter_mut().enumerate() {
+            if !plugin.hooks.contains(Hooks::SCORE) {
+                continue;
+            }
+            let raw = match given.take_if(|(giver, _)| *giver == at) {
+                Some((_, scores)) => scores,
+                None => {
+                    let evaluation =
+                        plugin.evaluate(attempt, &judged.accepted, Hooks::SCORE, model, calls)?;
+                    evaluation.scores
+                }
+            };
+            let scores = scaled(&plugin.name, raw, plugin.normalize).map_err(Stop::Failed)?;
+            for (total, score) in judged.scores.iter_mut().zip(scores) {
+                *total += plugin.weight * score;
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Has the plugins take note of the node that was chosen.
+    ///
+    /// # Errors
+    /// When one objects or is at fault; then all have been told that nothing came of it.
+    pub(crate) fn reserve(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        slot: u32,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<(), Stop> {
+        let result = self.try_reserve(attempt, slot, model, calls);
+        if result.is_err() {
+            self.unreserve(attempt.cycle, &attempt.begun, slot, calls);
+        }
+        result
+    }
+
+    fn try_reserve(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        slot: u32,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<(), Stop> {
+        for plugin in self.plugins.iter_mut().filter(|plugin| plugin.reserves()) {
+            if !attempt.begun.contains(&plugin.number) {
+                plugin.evaluate(attempt, &[], Hooks::NONE, model, calls)?;
+            }
+            match calls.reserve(plugin.number, attempt.cycle, slot) {
+                Ok(()) => {}
+                Err(Failure::Hook(objection)) => return Err(Stop::Rejected(objection.message)),
+                Err(Failure::Ended(reason)) => {
+                    plugin.stale = Stale::All;
+                    let name = &plugin.name;
+                    return Err(Stop::Failed(format!("running Reserve plugin {name:?}: {reason}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells, in reverse order, that a node does not get its pod.
+    pub(crate) fn unreserve(&mut self, cycle: u64, begun: &[u32], slot: u32, calls: &mut dyn PluginCalls) {
+        let told = |plugin: &&mut Opened| plugin.reserves() && begun.contains(&plugin.number);
+        for plugin in self.plugins.iter_mut().rev().filter(told) {
+            plugin.survive(calls.unreserve(plugin.number, cycle, slot));
+        }
+    }
+
+    /// The attempt is over.
+    pub(crate) fn end(&mut self, cycle: u64, begun: &[u32], calls: &mut dyn PluginCalls) {
+        for plugin in &mut self.plugins {
+            if begun.contains(&plugin.number) {
+                plugin.survive(calls.end_cycle(plugin.number, cycle));
+            }
+        }
+    }
+
+    /// The same for an attempt that came to nothing.
+    pub(crate) fn abandon(&mut self, attempt: &Attempt<'_>, calls: &mut dyn PluginCalls) {
+        self.end(attempt.cycle, &attempt.begun, calls);
+    }
+
+    /// The pod was bound to its node, or was not.
+    pub(crate) fn settle(&mut self, reservation: &Reservation, is_bound: bool, calls: &mut dyn PluginCalls) {
+        if !is_bound {
+            self.unreserve(reservation.cycle, &reservation.begun, reservation.slot, calls);
+        }
+        self.end(reservation.cycle, &reservation.begun, calls);
+    }
+}
+
+impl Opened {
+    fn reserves(&self) -> bool {
+        self.hooks.contains(Hooks::RESERVE)
+    }
+
+    /// Asks, and checks that the answer is one.
+    fn evaluate(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        nodes: &[u32],
+        asked: Hooks,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<Evaluation, Stop> {
+        self.catch_up(model, calls).map_err(Stop::Failed)?;
+        let nodes = match asked.and(Hooks::FILTER.or(Hooks::SCORE)) {
+            Hooks::NONE => &[],
+            _ => nodes,
+        };
+        let pod = attempt.pod_for(self.number);
+        match calls.evaluate(self.number, attempt.cycle, pod, nodes, asked) {
+            Ok(evaluation) => check(&self.name, evaluation, nodes.len(), asked).map_err(Stop::Failed),
+            Err(failure) => Err(Stop::Failed(self.failed(failure, "evaluate"))),
+        }
+    }
+
+    /// Tells the plugin what it does not know of the nodes.
+    fn catch_up(&mut self, model: &Model, calls: &mut dyn PluginCalls) -> Result<(), String> {
+        let slots: Vec<(u32, Box<str>)> = match &mut self.stale {
+            Stale::All => {
+                let present = model.nodes.iter().filter(|(_, node)| node.present);
+                present.map(|(slot, node)| (slot, node.name.clone())).collect()
+            }
+            Stale::Some(nodes) if nodes.is_empty() => return Ok(()),
+            Stale::Some(nodes) => nodes.drain().collect(),
+        };
+        let mut updates = Vec::with_capacity(slots.len());
+        for (slot, name) in slots {
+            let is_there = model
+                .nodes
+                .get(slot)
+                .is_some_and(|node| node.present && node.name == name);
+            // Whoever has the slot by now is told of in an entry of its own.
+            let body = if is_there { calls.node(&name) } else { None };
+            updates.push(NodeUpdate { slot, name, body });
+        }
+        self.stale = Stale::Some(FastMap::default());
+        calls
+            .update_nodes(self.number, &updates)
+            .map_err(|failure| self.failed(failure, "update-nodes"))
+    }
+
+    fn failed(&mut self, failure: Failure, function: &str) -> String {
+        let name = &self.name;
+        match failure {
+            Failure::Hook(HookError { hook, message }) => match hook {
+                HookName::PreFilter => format!("running PreFilter plugin {name:?}: {message}"),
+                HookName::Filter => format!("running {name:?} filter plugin: {message}"),
+                HookName::Score => {
+                    format!("running Score plugins: plugin {name:?} failed with: {message}")
+                }
+                HookName::Reserve => format!("running Reserve plugin {name:?}: {message}"),
+            },
+            Failure::Ended(reason) => {
+                self.stale = Stale::All;
+                format!("running plugin {name:?}: {function}: {reason}")
+            }
+        }
+    }
+
+    /// Nobody waits for the answer, but an instance that is gone has to be told everything again.
+    fn survive(&mut self, result: Result<(), Failure>) {
+        if matches!(result, Err(Failure::Ended(_))) {
+            self.stale = Stale::All;
+        }
+    }
+}
+
+impl Judged {
+    /// Lets those through that the plugin accepts; their raw scores, if it gave any.
+    fn sieve(&mut self, evaluation: &Evaluation) -> Vec<i64> {
+        let mut counts = vec![0_usize; evaluation.reasons.len()];
+        let mut accepted = Vec::with_capacity(self.accepted.len());
+        let mut scores = Vec::with_capacity(evaluation.scores.len());
+        for (at, (slot, verdict)) in self.accepted.iter().zip(&evaluation.verdicts).enumerate() {
+            match usize::from(*verdict).checked_sub(1) {
+                None => {
+                    accepted.push(*slot);
+                    scores.extend(evaluation.scores.get(at));
+                }
+                Some(reason) => {
+                    if let Some(count) = counts.get_mut(reason) {
+                        *count += 1;
+                    }
+                }
+            }
+        }
+        self.accepted = accepted;
+        let reasons = evaluation.reasons.iter().cloned().zip(counts);
+        self.rejected.extend(reasons.filter(|(_, count)| *count > 0));
+        scores
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! Profiles with several plugins, against plugins that are not components.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::*;
+use crate::decision::Decision;
+use crate::model::PodKey;
+use crate::{Config, Resource, Scheduler};
+
+/// What was called, in order.
+type Log = Rc<RefCell<Vec<String>>>;
+
+/// Plugins named by what they do, and the log of their calls.
+struct Scripted {
+    log: Log,
+    open: Vec<String>,
+}
+
+const HOOKS: [(&str, Hooks); 5] = [
+    ("Odd", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
+    ("NotOne", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
+    ("Rising", Hooks::SCORE),
+    ("Ledger", Hooks::RESERVE),
+    ("Objector", Hooks::RESERVE),
+];
+
+fn available() -> Vec<Available> {
+    let plugin = |(name, hooks): (&str, Hooks)| Available {
+        name: name.to_owned(),
+        hooks,
+        normalize: Normalize::HighestIsBest,
+        node_fields: Vec::new(),
+        pod_fields: Vec::new(),
+    };
+    HOOKS.map(plugin).into()
+}
+
+impl Scripted {
+    fn note(&self, plugin: u32, what: &str) -> String {
+        let name = self.open[plugin as usize].clone();
+        self.log.borrow_mut().push(format!("{name} {what}"));
+        name
+    }
+}
+
+impl PluginCalls for Scripted {
+    fn open(&mut self, name: &str, _: &[u8]) -> Result<u32, String> {
+        self.open.push(name.to_owned());
+        Ok(u32::try_from(self.open.len() - 1).unwrap())
+    }
+
+    fn update_nodes(&mut self, plugin: u32, nodes: &[NodeUpdate]) -> Result<(), Failure> {
+        let gone = nodes.iter().filter(|node| node.body.is_none()).count();
+        self.note(plugin, &format!("update {} gone {gone}", nodes.len()));
+        Ok(())
+    }
+
+    fn evaluate(
+        &mut self,
+        plugin: u32,
+        cycle: u64,
+        pod: Option<&[u8]>,
+        nodes: &[u32],
+        asked: Hooks,
+    ) -> Result<Evaluation, Failure> {
+        let with_pod = if pod.is_some() { " with pod" } else { "" };
+        let name = self.note(
+            plugin,
+            &format!("evaluate {cycle} {nodes:?} {}{with_pod}", asked.0),
+        );
+        let accepts = |node: &u32| match name.as_str() {
+            "Odd" => node % 2 == 1,
+            "NotOne" => *node != 1,
+            _ => true,
+        };
+        Ok(Evaluation {
+            rejection: None,
+            verdicts: match asked.contains(Hooks::FILTER) {
+                true => nodes.iter().map(|node| u16::from(!accepts(node))).collect(),
+                false => Vec::new(),
+            },
+            reasons: vec![format!("node(s) displeased {name}")],
+            scores: match asked.contains(Hooks::SCORE) {
+                true => nodes.iter().map(|node| i64::from(*node)).collect(),
+                false => Vec::new(),
+            },
+        })
+    }
+
+    fn reserve(&mut self, plugin: u32, cycle: u64, slot: u32) -> Result<(), Failure> {
+        match self.note(plugin, &format!("reserve {cycle} {slot}")).as_str() {
+            "Objector" => Err(Failure::Hook(HookError {
+                hook: HookName::Reserve,
+                message: "node(s) are taken".to_owned(),
+            })),
+            _ => Ok(()),
+        }
+    }
+
+    fn unreserve(&mut self, plugin: u32, cycle: u64, slot: u32) -> Result<(), Failure> {
+        self.note(plugin, &format!("unreserve {cycle} {slot}"));
+        Ok(())
+    }
+
+    fn end_cycle(&mut self, plugin: u32, cycle: u64) -> Result<(), Failure> {
+        self.note(plugin, &format!("end {cycle}"));
+        Ok(())
+    }
+
+    fn node(&mut self, _: &str) -> Option<Vec<u8>> {
+        Some(b"{}".to_vec())
+    }
+
+    fn pod(&mut self, _: &str, _: &str) -> Option<Vec<u8>> {
+        Some(b"{}".to_vec())
+    }
+}
+
+/// A scheduler with these plugins in this order, six nodes and one pod.
+fn scheduler(plugins: &[&str]) -> (Scheduler, Log) {
+    let enabled: Vec<_> = plugins.iter().map(|name| json!({"name": name})).collect();
+    let config = json!({"profiles": [{
+        "schedulerName": "default-scheduler", "plugins": {"multiPoint": {"enabled": enabled}}
+    }]});
+    let config = Config::resolve(serde_json::from_value(config).unwrap(), &available()).unwrap();
+    let log = Log::default();
+    let calls = Scripted {
+        log: Rc::clone(&log),
+        open: Vec::new(),
+    };
+    let mut scheduler = Scheduler::with_plugins(config, &available(), Box::new(calls)).unwrap();
+    for number in 0..6 {
+        show_node(&mut scheduler, number);
+    }
+    let pod = json!({
+        "metadata": {"namespace": "ns", "name": "p", "uid": "u"},
+        "spec": {"containers": [{"name": "c"}]}
+    });
+    let pod = pod.to_string();
+    scheduler
+        .upsert(Resource::Pods, &key(), pod.as_bytes(), false, 0)
+        .unwrap();
+    (scheduler, log)
+}
+
+fn show_node(scheduler: &mut Scheduler, number: u32) {
+    let name = format!("n{number}");
+    let node = json!({"metadata": {"name": name}, "status": {"allocatable": {"cpu": "1", "pods": "10"}}});
+    scheduler
+        .upsert(
+            Resource::Nodes,
+            &PodKey::new("", &name),
+            node.to_string().as_bytes(),
+            false,
+            0,
+        )
+        .unwrap();
+}
+
+fn key() -> PodKey {
+    PodKey::new("ns", "p")
+}
+
+fn take(log: &Log) -> Vec<String> {
+    log.borrow_mut().drain(..).collect()
+}
+
+#[test]
+fn one_plugin_costs_one_call() {
+    let (mut scheduler, log) = scheduler(&["Odd"]);
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    assert_eq!(&*assignment.node, "n5", "odd, and the highest of them");
+    assert_eq!(
+        take(&log),
+        [
+            "Odd update 6 gone 0",
+            "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 6 with pod"
+        ]
+    );
+    scheduler.conclude(&assignment, true);
+    assert_eq!(take(&log), ["Odd end 1"]);
+}
+
+#[test]
+fn several_filter_one_after_the_other_and_score_what_is_left() {
+    let (mut scheduler, log) = scheduler(&["Odd", "NotOne", "Rising"]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    let calls = take(&log);
+    let evaluations: Vec<&String> = calls.iter().filter(|call| call.contains("evaluate")).collect();
+    assert_eq!(
+        evaluations,
+        [
+            "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 2 with pod",
+            "NotOne evaluate 1 [1, 3, 5] 6 with pod",
+            "Odd evaluate 1 [3, 5] 4",
+            "Rising evaluate 1 [3, 5] 4 with pod"
+        ]
+    );
+}
+
+#[test]
+fn the_reasons_of_all_are_counted() {
+    let (mut scheduler, _) = scheduler(&["Odd", "NotOne"]);
+    for number in [3, 5] {
+        scheduler.delete(Resource::Nodes, &PodKey::new("", &format!("n{number}")), 0);
+    }
+    let Decision::Fail(failure) = scheduler.schedule(&key(), 0) else {
+        panic!("no node");
+    };
+    assert_eq!(
+        failure.message,
+        "0/4 nodes are available: 1 node(s) displeased NotOne, 3 node(s) displeased Odd."
+    );
+    assert_eq!(failure.reason.as_str(), "Unschedulable");
+}
+
+#[test]
+fn an_objection_is_taken_back_from_all_in_reverse() {
+    let (mut scheduler, log) = scheduler(&["Ledger", "Objector", "Odd"]);
+    let Decision::Fail(failure) = scheduler.schedule(&key(), 0) else {
+        panic!("objected");
+    };
+    assert_eq!(failure.message, "0/1 nodes are available: 1 node(s) are taken.");
+    let calls = take(&log);
+    let after: Vec<&String> = calls
+        .iter()
+        .skip_while(|call| !call.contains("reserve"))
+        .collect();
+    assert_eq!(
+        after,
+        [
+            "Ledger reserve 1 5",
+            "Objector update 6 gone 0",
+            "Objector evaluate 1 [] 0 with pod",
+            "Objector reserve 1 5",
+            "Objector unreserve 1 5",
+            "Ledger unreserve 1 5",
+            "Ledger end 1",
+            "Objector end 1",
+            "Odd end 1"
+        ]
+    );
+}
+
+#[test]
+fn a_failed_binding_is_taken_back_and_the_next_attempt_is_another() {
+    let (mut scheduler, log) = scheduler(&["Ledger"]);
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    take(&log);
+    scheduler.conclude(&assignment, false);
+    let slot = assignment
+        .reservation
+        .as_ref()
+        .map_or(0, |reservation| reservation.slot);
+    assert_eq!(
+        take(&log),
+        [format!("Ledger unreserve 1 {slot}"), "Ledger end 1".to_owned()]
+    );
+    assert!(scheduler.bind_failed(&assignment, "no", 0).is_some());
+    assert!(matches!(scheduler.schedule(&key(), 60_000), Decision::Bind(_)));
+    assert!(
+        take(&log)
+            .iter()
+            .any(|call| call.starts_with("Ledger reserve 2 "))
+    );
+}
+
+#[test]
+fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
+    let (mut scheduler, log) = scheduler(&["Odd"]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
+    show_node(&mut scheduler, 1);
+    take(&log);
+    scheduler.delete(Resource::Pods, &key(), 0);
+    let pod = json!({
+        "metadata": {"namespace": "ns", "name": "p", "uid": "v"},
+        "spec": {"containers": [{"name": "c"}]}
+    });
+    scheduler
+        .upsert(Resource::Pods, &key(), pod.to_string().as_bytes(), false, 0)
+        .unwrap();
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    assert_eq!(take(&log)[0], "Odd update 2 gone 1");
+}

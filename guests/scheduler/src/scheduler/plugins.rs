@@ -1,0 +1,162 @@
+//! Attempts of profiles with plugins that are components.
+//!
+//! The built-in plugins judge first, from the evaluation that the pod's class shares; what
+//! a component says is asked anew for each pod, so that nothing of it is ever out of date.
+
+use super::Scheduler;
+use crate::cycle::{self, Wishes};
+use crate::decision::{Assignment, Decision};
+use crate::external::{Attempt, Stop};
+use crate::fit_error::FitError;
+use crate::model::PodKey;
+use crate::model::pod::Place;
+use crate::model::template::TemplateId;
+use crate::plugins::PluginSet;
+use crate::reservations;
+
+/// Why an attempt failed.
+struct Rejection {
+    /// Nobody, if something went wrong.
+    by: PluginSet,
+    message: String,
+}
+
+impl From<FitError> for Rejection {
+    fn from(error: FitError) -> Self {
+        Self {
+            by: error.rejected_by,
+            message: error.message,
+        }
+    }
+}
+
+impl Rejection {
+    /// A plugin stopped an attempt that looked at so many nodes.
+    fn of(stop: Stop, nodes: usize, with_count: bool) -> Self {
+        match stop {
+            Stop::Failed(message) => Self {
+                by: PluginSet::default(),
+                message,
+            },
+            Stop::Rejected(reason) => {
+                let count = if with_count { "1 " } else { "" };
+                let mut by = PluginSet::default();
+                by.insert_external();
+                Self {
+                    by,
+                    message: format!("0/{nodes} nodes are available: {count}{reason}."),
+                }
+            }
+        }
+    }
+}
+
+impl Scheduler {
+    /// Decides about a pod of a profile with components.
+    pub(super) fn schedule_with_plugins(
+        &mut self,
+        profile: usize,
+        key: &PodKey,
+        template: TemplateId,
+        now_ms: u64,
+    ) -> Decision {
+        // A pod that is not there any more: that it went is yet to be told.
+        let Some(body) = self.calls.pod(&key.namespace, &key.name) else {
+            return Decision::Nothing;
+        };
+        self.cycles += 1;
+        let mut attempt = Attempt::new(self.cycles, &body);
+        match self.find_and_reserve(profile, key, template, &mut attempt) {
+            Ok(slot) => match self.assume(key, slot, now_ms) {
+                Decision::Bind(assignment) => Decision::Bind(Assignment {
+                    reservation: Some(attempt.reservation(profile, slot)),
+                    ..assignment
+                }),
+                other => other,
+            },
+            Err(Rejection { by, message }) => {
+                self.profiles[profile]
+                    .external
+                    .abandon(&attempt, &mut *self.calls);
+                self.fail(key, by, message, now_ms)
+            }
+        }
+    }
+
+    /// The pod of an assignment was bound, or was not. To be called once for each.
+    pub fn conclude(&mut self, assignment: &Assignment, is_bound: bool) {
+        let Some(reservation) = &assignment.reservation else {
+            return;
+        };
+        if let Some(profile) = self.profiles.get_mut(reservation.profile) {
+            profile.external.settle(reservation, is_bound, &mut *self.calls);
+        }
+    }
+
+    fn find_and_reserve(
+        &mut self,
+        profile: usize,
+        key: &PodKey,
+        template: TemplateId,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<u32, Rejection> {
+        let slot = self.find_node_with_plugins(profile, key, template, attempt)?;
+        let external = &mut self.profiles[profile].external;
+        external
+            .reserve(attempt, slot, &self.model, &mut *self.calls)
+            .map_err(|stop| Rejection::of(stop, 1, true))?;
+        Ok(slot)
+    }
+
+    fn find_node_with_plugins(
+        &mut self,
+        profile: usize,
+        key: &PodKey,
+        id: TemplateId,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<u32, Rejection> {
+        let Self {
+            profiles,
+            model,
+            rotation,
+            calls,
+            ..
+        } = self;
+        let profile = &mut profiles[profile];
+        let (config, external) = (&profile.config, &mut profile.external);
+        let template = model.templates.get(id).cloned();
+        let pinned = template.as_ref().and_then(|template| template.pinned.as_deref());
+        let (nominated, priority) = match model.pod(key).map(|pod| &pod.place) {
+            Some(Place::Pending(pending)) => (pending.nominated_node.clone(), pending.priority),
+            _ => (None, 0),
+        };
+        let class = profile
+            .classes
+            .class_of(id, model, config)
+            .expect("a pod in the model has a template, and so a class");
+        let bars = reservations::bars(key, priority, class, model, config);
+        let wishes = Wishes {
+            pinned,
+            nominated: nominated.as_deref(),
+        };
+        class.bar(&bars);
+        let feasible = cycle::feasible(class, model, wishes, rotation, config);
+        class.lift(&bars, &model.nodes, config);
+        let nodes = model.nodes.present();
+        let mut judge = |slots| {
+            let judged = external.judge(attempt, slots, model, &mut **calls);
+            judged.map_err(|stop| Rejection::of(stop, nodes, false))
+        };
+        if let Some(slot) = feasible.nominated {
+            if !judge(vec![slot])?.accepted.is_empty() {
+                return Ok(slot);
+            }
+        }
+        let judged = judge(feasible.slots)?;
+        let best = cycle::best_of(class, judged.accepted, &judged.scores, rotation, config);
+        best.ok_or_else(|| {
+            let error = FitError::diagnose(class, pinned, &bars, model, config, &judged.rejected);
+            error.into()
+        })
+    }
+}
