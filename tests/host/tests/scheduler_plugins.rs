@@ -206,12 +206,14 @@ async fn scores_decide_by_their_weight() -> Result<()> {
             entry.config["plugins"] = json!({"ImageLocality": {"weight": 50}});
             let host = start(3, entry).await?;
             annotate(&host, "node-2", json!({COST: "5"})).await?;
-            let images = json!({"status": {"images": [{"names": ["pause"], "sizeBytes": 1_000_000_000}]}});
+            let images =
+                json!({"status": {"images": [{"names": ["pause:latest"], "sizeBytes": 1_000_000_000}]}});
             host.namespace
                 .nodes()
                 .patch_status("node-0", &PatchParams::default(), &Patch::Merge(images))
                 .await?;
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            // What the scheduler knows of nodes and of pods comes in by ways of their own.
+            tokio::time::sleep(Duration::from_secs(1)).await;
             create(&host, "pod", json!({})).await?;
             assert_eq!(
                 wait_bound(&host, "pod").await?,
@@ -237,7 +239,7 @@ async fn a_reservation_ends_with_the_binding_and_is_taken_back_when_that_fails()
         }
         wait_figure(&host, "node_cost_reserved_pods", None, 0.0).await?;
         create_unlucky(&host, "unlucky").await?;
-        let message = "running Bind plugin \"DefaultBinder\": injected fault";
+        let message = "running Bind plugin \"DefaultBinder\": Internal error occurred: injected fault";
         wait_told(&host, "unlucky", "SchedulerError", message).await?;
         wait_figure(&host, "node_cost_reserved_pods", None, 0.0).await?;
         set_faults(&host, json!({"rules": []})).await?;
@@ -315,11 +317,11 @@ async fn what_a_plugin_does_wrong_fails_the_attempt_and_nothing_else() -> Result
         ),
         (
             "trap-in-reserve",
-            "running Reserve plugin \"Plugin\": trapped: wasm `unreachable` instruction executed",
+            "running Reserve plugin \"Plugin\": trapped: wasm trap: wasm `unreachable` instruction executed",
         ),
         (
             "trap",
-            "running plugin \"Plugin\": evaluate: trapped: wasm `unreachable` instruction executed",
+            "running plugin \"Plugin\": evaluate: trapped: wasm trap: wasm `unreachable` instruction executed",
         ),
     ];
     for (misdeed, message) in misdeeds {
