@@ -98,7 +98,7 @@ pub enum ModuleError {
         /// File, or wherever else it came from.
         origin: String,
         /// What is wrong.
-        source: LoadError,
+        source: Box<LoadError>,
     },
     /// Its component is another one than the configuration pins.
     #[error(
@@ -235,7 +235,7 @@ async fn load_plugins(
             module: entry.name.clone(),
             plugin: plugin.name.clone(),
             origin,
-            source,
+            source: Box::new(source),
         })?);
     }
     Ok(plugins.into_iter().collect())
