@@ -13,8 +13,9 @@ const FILES: [(&str, &str); 4] = [
     ("types.wit", include_str!("../../../wit/types.wit")),
 ];
 
-const SCHEDULER_FILE: (&str, &str) = (
-    "scheduler.wit",
+/// The contract between the scheduler and its plugins, by its place below the other's.
+pub(crate) const SCHEDULER_FILE: (&str, &str) = (
+    "scheduler/scheduler.wit",
     include_str!("../../../wit/scheduler/scheduler.wit"),
 );
 

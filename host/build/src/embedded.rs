@@ -40,7 +40,9 @@ pub(crate) fn sdk(language: Language) -> &'static [File] {
 pub(crate) fn write_sdk(folder: &Path, language: Language) -> Result<(), BuildError> {
     if language == Language::Rust {
         write(folder, RUST_SDK_MANIFEST)?;
-        contract::write(&folder.join(CONTRACT))?;
+        let contract = contract::write(&folder.join(CONTRACT))?;
+        let (path, text) = contract::SCHEDULER_FILE;
+        write_file(&contract.join(path), text.as_bytes())?;
     }
     write(folder, sdk(language))
 }

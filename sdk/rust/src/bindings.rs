@@ -48,7 +48,7 @@ pub mod mapper {
 /// A plugin of the scheduler.
 pub mod plugin {
     wit_bindgen::generate!({
-        path: ["../../wit", "../../wit/scheduler"],
+        path: ["wit", "wit/scheduler"],
         inline: "package windlass:sdk; world plugin { export windlass:scheduler/plugin@0.1.0; }",
         world: "windlass:sdk/plugin",
         additional_derives: [PartialEq, Eq],
