@@ -1,6 +1,6 @@
 //! Keeps one informer's cache equal to what the API server has, by list and watch.
 //!
-//! Does the I/O that [`Steps`] decides on. Promises: pages are taken apart as they come, so
+//! Does the I/O that `Steps` decides on. Promises: pages are taken apart as they come, so
 //! that a list costs one page of memory and the difference it makes; no silence lasts
 //! longer than the idle limit; every failure is logged, counted and retried with back-off.
 

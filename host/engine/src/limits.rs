@@ -1,7 +1,7 @@
 //! What one guest instance may use.
 //!
 //! Owns the numbers and the memory accounting. The CPU budget is counted by
-//! [`meter`](crate::meter), the stack is a property of the whole engine
+//! `meter`, the stack is a property of the whole engine
 //! ([`EngineConfig::stack_bytes`](crate::engine::EngineConfig::stack_bytes)).
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! Shared by all instances of a module, one after another and side by side, and read at
 //! any time. Counting costs an atomic addition; nothing here limits anything, which is
-//! what [`limits`](crate::limits) and [`meter`](crate::meter) do.
+//! what [`limits`](crate::limits) and `meter` do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

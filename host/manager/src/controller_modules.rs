@@ -1,7 +1,7 @@
 //! Modules as objects of the cluster: `ControllerModule`, a custom resource.
 //!
-//! Follows the objects ([`follow`]), says what each comes to beside the modules of the
-//! file ([`roll`]), and writes into its status what became of it ([`report`]). The host
+//! Follows the objects (`follow`), says what each comes to beside the modules of the
+//! file ([`roll`]), and writes into its status what became of it (`report`). The host
 //! gets plain entries and does not know where they come from; what bounds an object is in
 //! [`crate::config::controller_modules`]. Deliberately not here: finalizers. An object
 //! that is deleted is gone at once, and its module drains.

@@ -4,12 +4,12 @@
 //! A guest meets the host at two seams only,
 //! [`Services`](windlass_core::seams::Services) that it calls and [`Guest`] by which it is
 //! called. A recorded instance has a wrapper around each that appends to a
-//! log, and is told one thing at a time ([`turns`]), so that the order of the log is all
+//! log, and is told one thing at a time (`turns`), so that the order of the log is all
 //! there is to know about how its syncs ran through each other.
 //!
-//! - [`entry`] is what a log consists of, [`format`] the file it is kept in;
-//! - [`recorder`] makes the log, [`mask`] keeps the content of Secrets out of files;
-//! - [`script`] answers a guest from a log, [`replay`] runs a guest on one;
+//! - [`entry`] is what a log consists of, [`mod@format`] the file it is kept in;
+//! - `recorder` makes the log, `mask` keeps the content of Secrets out of files;
+//! - `script` answers a guest from a log, [`replay`] runs a guest on one;
 //! - [`report`] says what differed, [`print`](mod@print) shows a recording to people;
 //! - [`shadow`] replays the log of a serving guest while it is made.
 //!

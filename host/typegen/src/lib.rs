@@ -1,9 +1,9 @@
 //! Types for a guest's own language, from the schema of the objects it works on.
 //!
-//! - [`source`] finds schemas: in CustomResourceDefinitions, or in an OpenAPI v3 document;
-//! - [`lower`] makes a [`model`] of them: records, choices and what their fields hold;
-//! - [`rust`], [`go`], [`python`], [`typescript`] and [`c`] write a model as an author of
-//!   that language would for the SDK; [`names`] and [`text`] help them.
+//! - `source` finds schemas: in CustomResourceDefinitions, or in an OpenAPI v3 document;
+//! - `lower` makes a `model` of them: records, choices and what their fields hold;
+//! - `rust`, `go`, `python`, `typescript` and `c` write a model as an author of
+//!   that language would for the SDK; `names` and `text` help them.
 //!
 //! Promises: the same input gives the same text, which compiles and is formatted as the
 //! language's own formatter leaves it, as far as lines that cannot be broken allow. What a

@@ -8,7 +8,7 @@
 //! - the binary, built by `make fuzz` with libFuzzer and coverage counters, for as long as
 //!   one likes.
 //!
-//! Most inputs are text ([`input`]), so that seeds can be read, findings understood, and
+//! Most inputs are text (`input`), so that seeds can be read, findings understood, and
 //! mutations stay close to what means something. Beside each target, in `corpus/<target>`,
 //! are its seeds; in `regressions/<target>` the inputs that once broke a promise; in
 //! `dictionaries/<target>.dict` the words that its inputs are made of.

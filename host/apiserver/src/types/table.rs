@@ -1,7 +1,7 @@
 //! `meta.k8s.io/v1` Tables as `kubectl get` shows them
 //! (`pkg/printers/internalversion/printers.go`).
 //!
-//! Every type is a list of [`Column`]s, each of which knows how to make its
+//! Every type is a list of `Column`s, each of which knows how to make its
 //! cell; types without a list have their name and creation time. Columns that
 //! only `-o wide` shows have priority 1. Descriptions stay empty: no client
 //! shows them.
