@@ -247,7 +247,7 @@ wl_json wl_json_path(wl_json value, const char *const *path) {
 
 // === Strings ===
 
-// The code point of an escaped \uXXXX, of two where they are a surrogate pair. `at` is
+// The code point of an escape such as \u00e9, of two where they are a surrogate pair. `at` is
 // behind the `u`, and afterwards behind the digits.
 static uint32_t code_point(const char **at, const char *end) {
   int32_t unit = hex4(*at, end);

@@ -229,7 +229,7 @@ fn resource(request: &ApiRequest) -> String {
     }
 }
 
-/// The route of a request: its path with placeholders for namespace and name.
+/// The route of a request: its path with `{namespace}` and `{name}` where those stand.
 fn template(request: &ApiRequest) -> String {
     let ApiRequest {
         resource,
