@@ -28,7 +28,6 @@ const DEFINITIONS: &str = "crds";
 const CASES: &str = "tests/e2e";
 
 pub(crate) async fn test(args: TestArgs, logging: &Logging) -> anyhow::Result<ExitCode> {
-    let mut signals = Signals::listen()?;
     let workbench = Workbench::open(&args.folder, None, args.toolchains.clone())?;
     let project = &workbench.project;
     let work = if args.command.is_empty() {
@@ -45,10 +44,16 @@ pub(crate) async fn test(args: TestArgs, logging: &Logging) -> anyhow::Result<Ex
     let objects = Objects::new(client(&kubeconfig).await?, "default");
     apply_definitions(&objects, &project.folder).await?;
     let setup = Setup::configured(&host_args(&args), logging, &config).await?;
+    // Up to here a signal ends the process, as nothing has to be stopped yet.
+    let mut signals = Signals::listen()?;
     let hosting = setup.start(&cluster.platform, None, None).await?;
-    hosting.host.wait_until_settled().await;
+    let module = module(&hosting, &project.name)?;
+    let working = async {
+        hosting.host.wait_until_settled().await;
+        work.run(&args, &kubeconfig, &objects, module).await
+    };
     let outcome = tokio::select! {
-        outcome = work.run(&args, &kubeconfig, &objects, module(&hosting, &project.name)?) => outcome,
+        outcome = working => outcome,
         () = signals.next() => Err(anyhow::anyhow!("interrupted")),
     };
     let grace = hosting.shutdown_grace();
