@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 pub(crate) use check::assert_static;
 
@@ -35,9 +35,10 @@ pub(crate) struct Binary {
 /// Builds and checks the image for these architectures, or for this machine's, with its SBOM.
 pub(crate) fn run(root: &Path, architectures: &[String]) -> Result<()> {
     tools::install(&["buildah".to_owned()])?;
-    if !tools::is_there("buildah") {
-        return Ok(());
-    }
+    ensure!(
+        tools::is_there("buildah"),
+        "an image is built by buildah, which is not installed"
+    );
     let source = Source::read(root)?;
     let platforms = match architectures {
         [] => vec![Platform::here()?],

@@ -85,7 +85,7 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, [])) if verb == "bench" => bench::run(&root()?, None),
         Some((verb, [name])) if verb == "bench" => bench::run(&root()?, Some(name)),
         Some((verb, [seconds, targets @ ..])) if verb == "fuzz" => fuzz::run(&root()?, seconds, targets),
-        Some((verb, _)) => bail!("there is no verb `{verb}`\n{USAGE}"),
+        Some((verb, _)) => bail!("`{verb}` is no verb, or takes other arguments\n{USAGE}"),
         None => bail!("a verb is missing\n{USAGE}"),
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn run(root: &Path, flags: &[String]) -> Result<()> {
     let source = Source::read(root)?;
     let changelog = fs::read_to_string(root.join("CHANGELOG.md")).context("there is no CHANGELOG.md")?;
     let notes = if snapshot {
-        notes::section(&changelog, "Unreleased")?
+        notes::section(&changelog, "Unreleased").or_else(|_| notes::section(&changelog, &source.version))?
     } else {
         assert_tagged(root, &source)?;
         ensure!(
