@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// Folders that builds write to, in any language.
-const MADE: [&str; 3] = ["target", "node_modules", "__pycache__"];
+const MADE: [&str; 4] = ["target", "node_modules", "__pycache__", "venv"];
 
 /// A file as it was written last.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +68,7 @@ mod tests {
             "main.go",
             "target/windlass/a.wasm",
             "node_modules/a/index.js",
+            "venv/lib/a.py",
             "src/__pycache__/a.pyc",
             ".git/index",
             "src/.swp",
