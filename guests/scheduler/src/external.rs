@@ -18,8 +18,12 @@ pub(crate) use self::calls::{
 };
 use self::verdict::{check, scaled};
 use crate::config::EnabledPlugin;
-use crate::hash::FastMap;
+use crate::hash::FastSet;
 use crate::model::Model;
+
+/// Nodes that a plugin is told of in one call, so that a large cluster is no more than its
+/// budget for a call and the memory of either side allow.
+const AT_ONCE: usize = 200;
 
 /// Why an attempt ends here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,8 @@ struct Opened {
 /// The nodes of which a plugin does not know the present state.
 enum Stale {
     All,
-    Some(FastMap<u32, Box<str>>),
+    /// By number and name: a number may have gone from one node to another since.
+    Some(FastSet<(u32, Box<str>)>),
 }
 
 /// One attempt for one pod, with the plugins that were told of it.
@@ -147,7 +152,7 @@ impl External {
     pub(crate) fn note_node(&mut self, slot: u32, name: &str) {
         for plugin in &mut self.plugins {
             if let Stale::Some(nodes) = &mut plugin.stale {
-                nodes.insert(slot, name.into());
+                nodes.insert((slot, name.into()));
             }
         }
     }
@@ -314,7 +319,7 @@ impl Opened {
 
     /// Tells the plugin what it does not know of the nodes.
     fn catch_up(&mut self, model: &Model, calls: &mut dyn PluginCalls) -> Result<(), String> {
-        let slots: Vec<(u32, Box<str>)> = match &mut self.stale {
+        let mut slots: Vec<(u32, Box<str>)> = match &mut self.stale {
             Stale::All => {
                 let present = model.nodes.iter().filter(|(_, node)| node.present);
                 present.map(|(slot, node)| (slot, node.name.clone())).collect()
@@ -322,20 +327,28 @@ impl Opened {
             Stale::Some(nodes) if nodes.is_empty() => return Ok(()),
             Stale::Some(nodes) => nodes.drain().collect(),
         };
-        let mut updates = Vec::with_capacity(slots.len());
-        for (slot, name) in slots {
-            let is_there = model
-                .nodes
-                .get(slot)
-                .is_some_and(|node| node.present && node.name == name);
-            // Whoever has the slot by now is told of in an entry of its own.
-            let body = if is_there { calls.node(&name) } else { None };
-            updates.push(NodeUpdate { slot, name, body });
+        let is_there = |slot: u32, name: &str| {
+            let node = model.nodes.get(slot);
+            node.is_some_and(|node| node.present && *node.name == *name)
+        };
+        // Who had a number goes before another comes to have it.
+        slots.sort_by_key(|(slot, name)| is_there(*slot, name));
+        self.stale = Stale::Some(FastSet::default());
+        for slots in slots.chunks(AT_ONCE) {
+            let update = |(slot, name): &(u32, Box<str>)| NodeUpdate {
+                slot: *slot,
+                name: name.clone(),
+                body: is_there(*slot, name).then(|| calls.node(name)).flatten(),
+            };
+            let updates: Vec<NodeUpdate> = slots.iter().map(update).collect();
+            if let Err(failure) = calls.update_nodes(self.number, &updates) {
+                let message = self.failed(failure, "update-nodes");
+                // What follows was not told.
+                self.stale = Stale::All;
+                return Err(message);
+            }
         }
-        self.stale = Stale::Some(FastMap::default());
-        calls
-            .update_nodes(self.number, &updates)
-            .map_err(|failure| self.failed(failure, "update-nodes"))
+        Ok(())
     }
 
     fn failed(&mut self, failure: Failure, function: &str) -> String {

@@ -74,8 +74,10 @@ func first(asked Hooks) uint8 {
 		return types.HookPreFilter
 	case asked&Filter != 0:
 		return types.HookFilter
-	default:
+	case asked&Score != 0:
 		return types.HookScore
+	default:
+		return types.HookReserve
 	}
 }
 

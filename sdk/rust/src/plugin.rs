@@ -346,8 +346,10 @@ fn first(asked: Hooks) -> Hook {
         Hook::PreFilter
     } else if asked.contains(Hooks::FILTER) {
         Hook::Filter
-    } else {
+    } else if asked.contains(Hooks::SCORE) {
         Hook::Score
+    } else {
+        Hook::Reserve
     }
 }
 

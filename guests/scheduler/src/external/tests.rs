@@ -272,13 +272,8 @@ fn a_failed_binding_is_taken_back_and_the_next_attempt_is_another() {
     );
 }
 
-#[test]
-fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
-    let (mut scheduler, log) = scheduler(&["Odd"]);
-    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
-    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
-    show_node(&mut scheduler, 1);
-    take(&log);
+/// Schedules another pod of the same name.
+fn schedule_anew(scheduler: &mut Scheduler) {
     scheduler.delete(Resource::Pods, &key(), 0);
     let pod = json!({
         "metadata": {"namespace": "ns", "name": "p", "uid": "v"},
@@ -288,5 +283,37 @@ fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
         .upsert(Resource::Pods, &key(), pod.to_string().as_bytes(), false, 0)
         .unwrap();
     assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+}
+
+#[test]
+fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
+    let (mut scheduler, log) = scheduler(&["Odd"]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
+    show_node(&mut scheduler, 1);
+    take(&log);
+    schedule_anew(&mut scheduler);
     assert_eq!(take(&log)[0], "Odd update 2 gone 1");
+}
+
+#[test]
+fn a_node_that_takes_the_number_of_another_comes_after_that_went() {
+    let (mut scheduler, log) = scheduler(&["Odd"]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
+    show_node(&mut scheduler, 9);
+    take(&log);
+    schedule_anew(&mut scheduler);
+    assert_eq!(take(&log)[0], "Odd update 2 gone 1");
+}
+
+#[test]
+fn many_nodes_are_told_in_several_calls() {
+    let (mut scheduler, log) = scheduler(&["Odd"]);
+    for number in 0..450 {
+        show_node(&mut scheduler, number);
+    }
+    schedule_anew(&mut scheduler);
+    let updates = ["200", "200", "50"].map(|count| format!("Odd update {count} gone 0"));
+    assert_eq!(take(&log)[..3], updates);
 }
