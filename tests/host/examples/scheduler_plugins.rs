@@ -107,7 +107,10 @@ fn node(number: usize) -> Result<Node> {
             "labels": {"kubernetes.io/hostname": name},
             "annotations": {"node-cost.windlass.dev/cost": (number % 90).to_string()}
         },
-        "status": {"capacity": offers, "allocatable": offers}
+        "status": {
+            "capacity": offers, "allocatable": offers,
+            "conditions": [{"type": "Ready", "status": "True"}]
+        }
     });
     Ok(serde_json::from_value(node)?)
 }
