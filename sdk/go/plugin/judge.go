@@ -90,24 +90,38 @@ func (b *bench[Node, Attempt]) evaluate(cycle uint64, pod []byte, nodes []uint32
 			return result, nil
 		}
 	}
-	if asked&Filter != 0 {
+	filters, scores := asked&Filter != 0, asked&Score != 0
+	if filters {
 		result.verdicts = make([]uint16, len(nodes))
-		for i, index := range nodes {
-			reason := gone
-			if node := b.node(index); node != nil {
-				reason = b.plugin.Filter(known.kept, node)
+	}
+	if scores {
+		result.scores = make([]int64, len(nodes))
+	}
+	if !filters && !scores {
+		return result, nil
+	}
+	// Once over all nodes, without a call that is not the plugin's: calls are what costs
+	// in a component.
+	plugin, kept, all := b.plugin, known.kept, b.nodes
+	for i, index := range nodes {
+		var node *Node
+		if int(index) < len(all) {
+			node = all[index]
+		}
+		if node == nil {
+			if filters {
+				result.verdicts[i] = result.number(gone)
 			}
-			if reason != "" {
+			continue
+		}
+		if filters {
+			if reason := plugin.Filter(kept, node); reason != "" {
 				result.verdicts[i] = result.number(reason)
+				continue
 			}
 		}
-	}
-	if asked&Score != 0 {
-		result.scores = make([]int64, len(nodes))
-		for i, index := range nodes {
-			if node := b.node(index); node != nil {
-				result.scores[i] = b.plugin.Score(known.kept, node)
-			}
+		if scores {
+			result.scores[i] = plugin.Score(kept, node)
 		}
 	}
 	return result, nil
