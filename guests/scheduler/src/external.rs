@@ -17,7 +17,7 @@ pub(crate) use self::calls::{
     Available, Evaluation, Failure, HookError, HookName, Hooks, NodeUpdate, Normalize, PluginCalls,
 };
 use self::verdict::{check, scaled};
-use crate::config::EnabledPlugin;
+use crate::config::{EnabledPlugin, Profile};
 use crate::hash::FastSet;
 use crate::model::Model;
 
@@ -48,7 +48,10 @@ pub(crate) struct Judged {
 /// The plugins of one profile.
 #[derive(Default)]
 pub(crate) struct External {
+    /// In the order in which they judge.
     plugins: Vec<Opened>,
+    /// Positions of those that reserve, in the order in which they do.
+    reserving: Vec<usize>,
 }
 
 /// A plugin that was opened with the arguments of a profile.
@@ -122,7 +125,7 @@ impl External {
     /// # Errors
     /// What is wrong with the first that does not start.
     pub(crate) fn open(
-        enabled: &[EnabledPlugin],
+        profile: &Profile,
         available: &[Available],
         calls: &mut dyn PluginCalls,
     ) -> Result<Self, String> {
@@ -139,8 +142,10 @@ impl External {
                 stale: Stale::All,
             })
         };
-        let plugins = enabled.iter().map(open).collect::<Result<_, String>>()?;
-        Ok(Self { plugins })
+        Ok(Self {
+            plugins: profile.external.iter().map(open).collect::<Result<_, String>>()?,
+            reserving: profile.reserving.clone(),
+        })
     }
 
     /// Whether there are none.
@@ -243,7 +248,10 @@ impl External {
         model: &Model,
         calls: &mut dyn PluginCalls,
     ) -> Result<(), Stop> {
-        for plugin in self.plugins.iter_mut().filter(|plugin| plugin.reserves()) {
+        for at in &self.reserving {
+            let Some(plugin) = self.plugins.get_mut(*at) else {
+                continue;
+            };
             if !attempt.begun.contains(&plugin.number) {
                 plugin.evaluate(attempt, &[], Hooks::NONE, model, calls)?;
             }
@@ -262,9 +270,13 @@ impl External {
 
     /// Tells, in reverse order, that a node does not get its pod.
     pub(crate) fn unreserve(&mut self, cycle: u64, begun: &[u32], slot: u32, calls: &mut dyn PluginCalls) {
-        let told = |plugin: &&mut Opened| plugin.reserves() && begun.contains(&plugin.number);
-        for plugin in self.plugins.iter_mut().rev().filter(told) {
-            plugin.survive(calls.unreserve(plugin.number, cycle, slot));
+        for at in self.reserving.iter().rev() {
+            match self.plugins.get_mut(*at) {
+                Some(plugin) if begun.contains(&plugin.number) => {
+                    plugin.survive(calls.unreserve(plugin.number, cycle, slot));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -292,10 +304,6 @@ impl External {
 }
 
 impl Opened {
-    fn reserves(&self) -> bool {
-        self.hooks.contains(Hooks::RESERVE)
-    }
-
     /// Asks, and checks that the answer is one.
     fn evaluate(
         &mut self,

@@ -88,7 +88,7 @@ impl Scheduler {
             profiles.push(Profile {
                 config: config.of_profile(profile),
                 classes: Classes::default(),
-                external: External::open(&profile.external, available, &mut *calls)?,
+                external: External::open(profile, available, &mut *calls)?,
             });
         }
         Ok(Self {

@@ -240,9 +240,9 @@ fn an_objection_is_taken_back_from_all_in_reverse() {
             "Objector reserve 1 5",
             "Objector unreserve 1 5",
             "Ledger unreserve 1 5",
+            "Odd end 1",
             "Ledger end 1",
-            "Objector end 1",
-            "Odd end 1"
+            "Objector end 1"
         ]
     );
 }
