@@ -3,7 +3,8 @@
 //! A plugin is called once per pod as long as it is the only one with a filter: what it
 //! says of all nodes comes back together, scores included. With several, each is asked to
 //! filter what those before it left, and whoever scores does so for the nodes that are
-//! left in the end, because scores are scaled by each other.
+//! left in the end, because scores are scaled by each other. A single node that is left
+//! needs no score, and a node that was set aside for the pod is asked about alone first.
 //!
 //! Nothing that a plugin answers is taken on trust, and nothing that it does can fail more
 //! than the attempt at hand.
@@ -77,6 +78,8 @@ pub(crate) struct Attempt<'a> {
     cycle: u64,
     pod: &'a [u8],
     begun: Vec<u32>,
+    /// Whether all that look at the pod as such have let it pass.
+    has_passed: bool,
 }
 
 /// What plugins hold for a pod that is being bound.
@@ -96,6 +99,7 @@ impl<'a> Attempt<'a> {
             cycle,
             pod,
             begun: Vec::new(),
+            has_passed: false,
         }
     }
 
@@ -162,6 +166,22 @@ impl External {
         }
     }
 
+    /// Whether the plugins accept a node that was set aside for the pod.
+    ///
+    /// # Errors
+    /// When one of them rejects the pod as such, or is at fault.
+    pub(crate) fn accept(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        slot: u32,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<bool, Stop> {
+        let mut judged = Judged::of(vec![slot]);
+        self.sift(attempt, &mut judged, model, calls)?;
+        Ok(!judged.accepted.is_empty())
+    }
+
     /// Has the plugins judge these nodes.
     ///
     /// # Errors
@@ -173,34 +193,10 @@ impl External {
         model: &Model,
         calls: &mut dyn PluginCalls,
     ) -> Result<Judged, Stop> {
-        let mut judged = Judged {
-            accepted: candidates,
-            ..Judged::default()
-        };
-        let filters = |plugin: &Opened| plugin.hooks.contains(Hooks::FILTER);
-        let last = self.plugins.iter().rposition(filters);
-        let before = Hooks::PRE_FILTER.or(Hooks::FILTER);
-        // Scores of the last one that filters, which gives them along.
-        let mut given = None;
-        for (at, plugin) in self.plugins.iter_mut().enumerate() {
-            let mut asked = plugin.hooks.and(before);
-            if asked == Hooks::NONE {
-                continue;
-            }
-            if Some(at) == last {
-                asked = asked.or(plugin.hooks.and(Hooks::SCORE));
-            }
-            let evaluation = plugin.evaluate(attempt, &judged.accepted, asked, model, calls)?;
-            if let Some(reason) = evaluation.rejection {
-                return Err(Stop::Rejected(reason));
-            }
-            if asked.contains(Hooks::FILTER) {
-                let scores = judged.sieve(&evaluation);
-                given = (Some(at) == last).then_some((at, scores));
-            }
-        }
+        let mut judged = Judged::of(candidates);
+        let mut given = self.sift(attempt, &mut judged, model, calls)?;
         judged.scores = vec![0; judged.accepted.len()];
-        if judged.accepted.is_empty() {
+        if judged.accepted.len() < 2 {
             return Ok(judged);
         }
         for (at, plugin) in self.plugins.iter_mut().enumerate() {
@@ -221,6 +217,46 @@ impl External {
             }
         }
         Ok(judged)
+    }
+
+    /// Has the plugins look at the pod, if they have not yet, and filter these nodes. Several
+    /// nodes are scored as well by the last one that filters, which comes back with its scores.
+    fn sift(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        judged: &mut Judged,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<Option<(usize, Vec<i64>)>, Stop> {
+        let filters = |plugin: &Opened| plugin.hooks.contains(Hooks::FILTER);
+        let last = self.plugins.iter().rposition(filters);
+        let mut given = None;
+        for (at, plugin) in self.plugins.iter_mut().enumerate() {
+            let mut asked = Hooks::NONE;
+            if !attempt.has_passed {
+                asked = asked.or(Hooks::PRE_FILTER);
+            }
+            if !judged.accepted.is_empty() {
+                asked = asked.or(Hooks::FILTER);
+            }
+            if Some(at) == last && judged.accepted.len() > 1 {
+                asked = asked.or(Hooks::SCORE);
+            }
+            let asked = asked.and(plugin.hooks);
+            if asked == Hooks::NONE {
+                continue;
+            }
+            let evaluation = plugin.evaluate(attempt, &judged.accepted, asked, model, calls)?;
+            if let Some(reason) = evaluation.rejection {
+                return Err(Stop::Rejected(reason));
+            }
+            if asked.contains(Hooks::FILTER) {
+                let scores = judged.sieve(evaluation);
+                given = asked.contains(Hooks::SCORE).then_some((at, scores));
+            }
+        }
+        attempt.has_passed = true;
+        Ok(given)
     }
 
     /// Has the plugins take note of the node that was chosen.
@@ -386,26 +422,35 @@ impl Opened {
 }
 
 impl Judged {
+    /// Nodes of which nobody has said anything yet.
+    fn of(candidates: Vec<u32>) -> Self {
+        Self {
+            accepted: candidates,
+            ..Self::default()
+        }
+    }
+
     /// Lets those through that the plugin accepts; their raw scores, if it gave any.
-    fn sieve(&mut self, evaluation: &Evaluation) -> Vec<i64> {
-        let mut counts = vec![0_usize; evaluation.reasons.len()];
-        let mut accepted = Vec::with_capacity(self.accepted.len());
-        let mut scores = Vec::with_capacity(evaluation.scores.len());
-        for (at, (slot, verdict)) in self.accepted.iter().zip(&evaluation.verdicts).enumerate() {
-            match usize::from(*verdict).checked_sub(1) {
-                None => {
-                    accepted.push(*slot);
-                    scores.extend(evaluation.scores.get(at));
-                }
-                Some(reason) => {
-                    if let Some(count) = counts.get_mut(reason) {
-                        *count += 1;
-                    }
-                }
+    fn sieve(&mut self, evaluation: Evaluation) -> Vec<i64> {
+        let Evaluation {
+            verdicts,
+            reasons,
+            mut scores,
+            ..
+        } = evaluation;
+        let mut counts = vec![0_usize; reasons.len()];
+        for verdict in &verdicts {
+            let reason = usize::from(*verdict).checked_sub(1);
+            if let Some(count) = reason.and_then(|reason| counts.get_mut(reason)) {
+                *count += 1;
             }
         }
-        self.accepted = accepted;
-        let reasons = evaluation.reasons.iter().cloned().zip(counts);
+        let accepts = || verdicts.iter().map(|verdict| *verdict == 0);
+        let mut accepted = accepts();
+        self.accepted.retain(|_| accepted.next() == Some(true));
+        let mut accepted = accepts();
+        scores.retain(|_| accepted.next() == Some(true));
+        let reasons = reasons.into_iter().zip(counts);
         self.rejected.extend(reasons.filter(|(_, count)| *count > 0));
         scores
     }

@@ -19,10 +19,12 @@ struct Scripted {
     open: Vec<String>,
 }
 
-const HOOKS: [(&str, Hooks); 5] = [
+const HOOKS: [(&str, Hooks); 7] = [
     ("Odd", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("NotOne", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("Rising", Hooks::SCORE),
+    ("Looker", Hooks(Hooks::PRE_FILTER.0 | Hooks::FILTER.0)),
+    ("Porter", Hooks::PRE_FILTER),
     ("Ledger", Hooks::RESERVE),
     ("Objector", Hooks::RESERVE),
 ];
@@ -119,7 +121,7 @@ impl PluginCalls for Scripted {
     }
 }
 
-/// A scheduler with these plugins in this order, six nodes and one pod.
+/// A scheduler with these plugins in this order, six nodes, n0 to n5, and one pod.
 fn scheduler(plugins: &[&str]) -> (Scheduler, Log) {
     let enabled: Vec<_> = plugins.iter().map(|name| json!({"name": name})).collect();
     let config = json!({"profiles": [{
@@ -135,15 +137,26 @@ fn scheduler(plugins: &[&str]) -> (Scheduler, Log) {
     for number in 0..6 {
         show_node(&mut scheduler, number);
     }
+    show_pod(&mut scheduler, &json!({}));
+    (scheduler, log)
+}
+
+/// The pod, with this status.
+fn show_pod(scheduler: &mut Scheduler, status: &serde_json::Value) {
     let pod = json!({
         "metadata": {"namespace": "ns", "name": "p", "uid": "u"},
-        "spec": {"containers": [{"name": "c"}]}
+        "spec": {"containers": [{"name": "c"}]},
+        "status": status
     });
-    let pod = pod.to_string();
     scheduler
-        .upsert(Resource::Pods, &key(), pod.as_bytes(), false, 0)
+        .upsert(Resource::Pods, &key(), pod.to_string().as_bytes(), false, 0)
         .unwrap();
-    (scheduler, log)
+}
+
+fn hide_nodes(scheduler: &mut Scheduler, numbers: &[u32]) {
+    for number in numbers {
+        scheduler.delete(Resource::Nodes, &PodKey::new("", &format!("n{number}")), 0);
+    }
 }
 
 fn show_node(scheduler: &mut Scheduler, number: u32) {
@@ -203,12 +216,73 @@ fn several_filter_one_after_the_other_and_score_what_is_left() {
     );
 }
 
+fn evaluations(log: &Log) -> Vec<String> {
+    let is_evaluation = |call: &String| call.contains("evaluate");
+    take(log).into_iter().filter(is_evaluation).collect()
+}
+
+#[test]
+fn a_single_node_is_not_scored() {
+    // Alone from the start, and alone after the filters.
+    for (plugins, expected) in [
+        (["Odd", "Rising"], vec!["Odd evaluate 1 [5] 2 with pod"]),
+        (["Rising", "Ledger"], vec!["Ledger evaluate 1 [] 0 with pod"]),
+    ] {
+        let (mut scheduler, log) = scheduler(&plugins);
+        hide_nodes(&mut scheduler, &[0, 1, 2, 3, 4]);
+        assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+        assert_eq!(evaluations(&log), expected);
+    }
+    let (mut scheduler, log) = scheduler(&["Odd", "Rising"]);
+    hide_nodes(&mut scheduler, &[1, 3]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    assert_eq!(evaluations(&log), ["Odd evaluate 1 [0, 2, 4, 5] 6 with pod"]);
+}
+
+#[test]
+fn a_pod_is_looked_at_once_in_an_attempt_with_a_nominated_node() {
+    let plugins = ["Looker", "Porter", "Odd", "Rising"];
+    let (mut scheduler, log) = scheduler(&plugins);
+    show_pod(&mut scheduler, &json!({"nominatedNodeName": "n2"}));
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    assert_eq!(
+        evaluations(&log),
+        [
+            "Porter evaluate 1 [] 1 with pod",
+            "Looker evaluate 1 [2] 3 with pod",
+            "Odd evaluate 1 [2] 2 with pod",
+            "Looker evaluate 1 [0, 1, 2, 3, 4, 5] 2",
+            "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 6",
+            "Rising evaluate 1 [1, 3, 5] 4 with pod"
+        ]
+    );
+    let (mut scheduler, log) = self::scheduler(&plugins);
+    show_pod(&mut scheduler, &json!({"nominatedNodeName": "n3"}));
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    assert_eq!(&*assignment.node, "n3", "not the one with the highest score");
+    assert_eq!(evaluations(&log).len(), 3, "nothing is scored");
+}
+
+#[test]
+fn nobody_filters_no_nodes() {
+    let (mut scheduler, log) = scheduler(&["Odd", "Looker"]);
+    hide_nodes(&mut scheduler, &[1, 3, 5]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Fail(_)));
+    assert_eq!(
+        evaluations(&log),
+        [
+            "Odd evaluate 1 [0, 2, 4] 2 with pod",
+            "Looker evaluate 1 [] 1 with pod"
+        ]
+    );
+}
+
 #[test]
 fn the_reasons_of_all_are_counted() {
     let (mut scheduler, _) = scheduler(&["Odd", "NotOne"]);
-    for number in [3, 5] {
-        scheduler.delete(Resource::Nodes, &PodKey::new("", &format!("n{number}")), 0);
-    }
+    hide_nodes(&mut scheduler, &[3, 5]);
     let Decision::Fail(failure) = scheduler.schedule(&key(), 0) else {
         panic!("no node");
     };
@@ -289,7 +363,7 @@ fn schedule_anew(scheduler: &mut Scheduler) {
 fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
     let (mut scheduler, log) = scheduler(&["Odd"]);
     assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
-    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
+    hide_nodes(&mut scheduler, &[0]);
     show_node(&mut scheduler, 1);
     take(&log);
     schedule_anew(&mut scheduler);
@@ -300,7 +374,7 @@ fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
 fn a_node_that_takes_the_number_of_another_comes_after_that_went() {
     let (mut scheduler, log) = scheduler(&["Odd"]);
     assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
-    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
+    hide_nodes(&mut scheduler, &[0]);
     show_node(&mut scheduler, 9);
     take(&log);
     schedule_anew(&mut scheduler);

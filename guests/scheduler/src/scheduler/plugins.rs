@@ -143,16 +143,15 @@ impl Scheduler {
         let feasible = cycle::feasible(class, model, wishes, rotation, config);
         class.lift(&bars, &model.nodes, config);
         let nodes = model.nodes.present();
-        let mut judge = |slots| {
-            let judged = external.judge(attempt, slots, model, &mut **calls);
-            judged.map_err(|stop| Rejection::of(stop, nodes, false))
-        };
+        let rejected = |stop| Rejection::of(stop, nodes, false);
         if let Some(slot) = feasible.nominated {
-            if !judge(vec![slot])?.accepted.is_empty() {
+            let accepted = external.accept(attempt, slot, model, &mut **calls);
+            if accepted.map_err(rejected)? {
                 return Ok(slot);
             }
         }
-        let judged = judge(feasible.slots)?;
+        let judged = external.judge(attempt, feasible.slots, model, &mut **calls);
+        let judged = judged.map_err(rejected)?;
         let best = cycle::best_of(class, judged.accepted, &judged.scores, rotation, config);
         best.ok_or_else(|| {
             let error = FitError::diagnose(class, pinned, &bars, model, config, &judged.rejected);
