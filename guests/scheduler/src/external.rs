@@ -10,6 +10,7 @@
 //! than the attempt at hand.
 
 mod calls;
+mod seen;
 mod verdict;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -17,6 +18,7 @@ pub(crate) use self::calls::NoPlugins;
 pub(crate) use self::calls::{
     Available, Evaluation, Failure, HookError, HookName, Hooks, NodeUpdate, Normalize, PluginCalls,
 };
+pub(crate) use self::seen::SeenNodes;
 use self::verdict::{check, scaled};
 use crate::config::{EnabledPlugin, Profile};
 use crate::hash::FastSet;
@@ -336,6 +338,12 @@ impl External {
             self.unreserve(reservation.cycle, &reservation.begun, reservation.slot, calls);
         }
         self.end(reservation.cycle, &reservation.begun, calls);
+    }
+
+    /// Whether a plugin held anything for the pod.
+    pub(crate) fn has_reserved(&self, reservation: &Reservation) -> bool {
+        let mut reserving = self.reserving.iter().filter_map(|at| self.plugins.get(*at));
+        reserving.any(|plugin| reservation.begun.contains(&plugin.number))
     }
 }
 

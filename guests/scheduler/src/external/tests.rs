@@ -19,12 +19,13 @@ struct Scripted {
     open: Vec<String>,
 }
 
-const HOOKS: [(&str, Hooks); 7] = [
+const HOOKS: [(&str, Hooks); 8] = [
     ("Odd", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("NotOne", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("Rising", Hooks::SCORE),
     ("Looker", Hooks(Hooks::PRE_FILTER.0 | Hooks::FILTER.0)),
     ("Porter", Hooks::PRE_FILTER),
+    ("Fussy", Hooks::PRE_FILTER),
     ("Ledger", Hooks::RESERVE),
     ("Objector", Hooks::RESERVE),
 ];
@@ -78,8 +79,9 @@ impl PluginCalls for Scripted {
             "NotOne" => *node != 1,
             _ => true,
         };
+        let is_rejected = name == "Fussy" && cycle > 1;
         Ok(Evaluation {
-            rejection: None,
+            rejection: is_rejected.then(|| "pod is not the first".to_owned()),
             verdicts: match asked.contains(Hooks::FILTER) {
                 true => nodes.iter().map(|node| u16::from(!accepts(node))).collect(),
                 false => Vec::new(),
@@ -160,8 +162,13 @@ fn hide_nodes(scheduler: &mut Scheduler, numbers: &[u32]) {
 }
 
 fn show_node(scheduler: &mut Scheduler, number: u32) {
+    show_node_with(scheduler, number, json!({"resourceVersion": "1"}));
+}
+
+fn show_node_with(scheduler: &mut Scheduler, number: u32, mut metadata: serde_json::Value) {
     let name = format!("n{number}");
-    let node = json!({"metadata": {"name": name}, "status": {"allocatable": {"cpu": "1", "pods": "10"}}});
+    metadata["name"] = json!(name);
+    let node = json!({"metadata": metadata, "status": {"allocatable": {"cpu": "1", "pods": "10"}}});
     scheduler
         .upsert(
             Resource::Nodes,
@@ -195,7 +202,7 @@ fn one_plugin_costs_one_call() {
             "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 6 with pod"
         ]
     );
-    scheduler.conclude(&assignment, true);
+    scheduler.conclude(&assignment, true, 0);
     assert_eq!(take(&log), ["Odd end 1"]);
 }
 
@@ -328,7 +335,7 @@ fn a_failed_binding_is_taken_back_and_the_next_attempt_is_another() {
         panic!("bound");
     };
     take(&log);
-    scheduler.conclude(&assignment, false);
+    scheduler.conclude(&assignment, false, 0);
     let slot = assignment
         .reservation
         .as_ref()
@@ -364,10 +371,85 @@ fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
     let (mut scheduler, log) = scheduler(&["Odd"]);
     assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
     hide_nodes(&mut scheduler, &[0]);
-    show_node(&mut scheduler, 1);
+    show_node_with(&mut scheduler, 1, json!({"annotations": {"a": "b"}}));
     take(&log);
     schedule_anew(&mut scheduler);
     assert_eq!(take(&log)[0], "Odd update 2 gone 1");
+}
+
+#[test]
+fn a_node_that_says_what_it_said_is_no_news_to_plugins_or_to_pods_that_they_rejected() {
+    let (mut scheduler, log) = scheduler(&["Odd"]);
+    hide_nodes(&mut scheduler, &[1, 3, 5]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Fail(_)));
+    scheduler.take_items();
+    take(&log);
+    for number in [2, 4] {
+        show_node_with(&mut scheduler, number, json!({"resourceVersion": "7"}));
+    }
+    assert_eq!(scheduler.take_items(), []);
+    show_node_with(
+        &mut scheduler,
+        2,
+        json!({"resourceVersion": "8", "annotations": {"a": "b"}}),
+    );
+    assert_eq!(scheduler.take_items().len(), 1);
+    assert!(matches!(scheduler.schedule(&key(), 60_000), Decision::Fail(_)));
+    assert_eq!(
+        take(&log)[..2],
+        ["Odd update 1 gone 0", "Odd evaluate 2 [0, 2, 4] 6 with pod"]
+    );
+}
+
+#[test]
+fn what_a_plugin_lets_go_of_brings_back_pods_that_it_rejected() {
+    for is_bound in [true, false] {
+        let (mut scheduler, _) = scheduler(&["Ledger", "Fussy"]);
+        let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+            panic!("bound");
+        };
+        let other = PodKey::new("ns", "fussed-over");
+        let pod = json!({"metadata": {"uid": "o"}, "spec": {"containers": [{"name": "c"}]}});
+        let pod = pod.to_string();
+        scheduler
+            .upsert(Resource::Pods, &other, pod.as_bytes(), false, 0)
+            .unwrap();
+        assert!(matches!(scheduler.schedule(&other, 0), Decision::Fail(_)));
+        // That the first pod went, or is where it was put, is known before its binding is.
+        scheduler.delete(Resource::Pods, &key(), 0);
+        assert!(matches!(scheduler.schedule(&other, 60_000), Decision::Fail(_)));
+        scheduler.take_items();
+        scheduler.conclude(&assignment, is_bound, 60_000);
+        let items = scheduler.take_items();
+        assert_eq!(items.len(), 1);
+        assert_eq!(items[0].key, other);
+        assert_eq!(
+            scheduler.bind_failed(&assignment, "no", 60_000),
+            None,
+            "it is gone"
+        );
+    }
+}
+
+#[test]
+fn a_number_is_no_other_nodes_while_a_pod_is_on_its_way() {
+    let (mut scheduler, log) = scheduler(&["Ledger"]);
+    hide_nodes(&mut scheduler, &[1, 2, 3, 4, 5]);
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    scheduler.delete(Resource::Pods, &key(), 0);
+    hide_nodes(&mut scheduler, &[0]);
+    (6..12).for_each(|number| show_node(&mut scheduler, number));
+    let nodes = &scheduler.parts_for_test().1.nodes;
+    let present = nodes.iter().filter(|(_, node)| node.present);
+    let slots: Vec<u32> = present.map(|(slot, _)| slot).collect();
+    assert_eq!(slots, [1, 2, 3, 4, 5, 6], "0 is not given away");
+    take(&log);
+    scheduler.conclude(&assignment, false, 0);
+    assert_eq!(take(&log), ["Ledger unreserve 1 0", "Ledger end 1"]);
+    show_node(&mut scheduler, 12);
+    assert_eq!(scheduler.parts_for_test().1.nodes.slot("n12"), Some(0));
 }
 
 #[test]
