@@ -65,7 +65,12 @@ struct Opened {
     weight: i64,
     normalize: Normalize,
     stale: Stale,
+    /// How many instances of it have ended.
+    ended: u32,
 }
+
+/// An instance of a plugin, by the number of the plugin and of those before it.
+type InstanceId = (u32, u32);
 
 /// The nodes of which a plugin does not know the present state.
 enum Stale {
@@ -79,7 +84,7 @@ enum Stale {
 pub(crate) struct Attempt<'a> {
     cycle: u64,
     pod: &'a [u8],
-    begun: Vec<u32>,
+    begun: Vec<InstanceId>,
     /// Whether all that look at the pod as such have let it pass.
     has_passed: bool,
 }
@@ -90,8 +95,8 @@ pub struct Reservation {
     pub(crate) profile: usize,
     pub(crate) cycle: u64,
     pub(crate) slot: u32,
-    /// The plugins that were told of the attempt.
-    begun: Vec<u32>,
+    /// Who was told of the attempt. The next instance of a plugin knows nothing of it.
+    begun: Vec<InstanceId>,
 }
 
 impl<'a> Attempt<'a> {
@@ -105,12 +110,12 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The pod, for a plugin that has not seen it.
-    fn pod_for(&mut self, plugin: u32) -> Option<&'a [u8]> {
-        if self.begun.contains(&plugin) {
+    /// The pod, for an instance that has not seen it.
+    fn pod_for(&mut self, instance: InstanceId) -> Option<&'a [u8]> {
+        if self.begun.contains(&instance) {
             return None;
         }
-        self.begun.push(plugin);
+        self.begun.push(instance);
         Some(self.pod)
     }
 
@@ -146,6 +151,7 @@ impl External {
                 weight: plugin.weight,
                 normalize: described.map_or(Normalize::None, |plugin| plugin.normalize),
                 stale: Stale::All,
+                ended: 0,
             })
         };
         Ok(Self {
@@ -290,14 +296,14 @@ impl External {
             let Some(plugin) = self.plugins.get_mut(*at) else {
                 continue;
             };
-            if !attempt.begun.contains(&plugin.number) {
+            if !attempt.begun.contains(&plugin.instance()) {
                 plugin.evaluate(attempt, &[], Hooks::NONE, model, calls)?;
             }
             match calls.reserve(plugin.number, attempt.cycle, slot) {
                 Ok(()) => {}
                 Err(Failure::Hook(objection)) => return Err(Stop::Rejected(objection.message)),
                 Err(Failure::Ended(reason)) => {
-                    plugin.stale = Stale::All;
+                    plugin.bury();
                     let name = &plugin.name;
                     return Err(Stop::Failed(format!("running Reserve plugin {name:?}: {reason}")));
                 }
@@ -307,10 +313,16 @@ impl External {
     }
 
     /// Tells, in reverse order, that a node does not get its pod.
-    pub(crate) fn unreserve(&mut self, cycle: u64, begun: &[u32], slot: u32, calls: &mut dyn PluginCalls) {
+    pub(crate) fn unreserve(
+        &mut self,
+        cycle: u64,
+        begun: &[InstanceId],
+        slot: u32,
+        calls: &mut dyn PluginCalls,
+    ) {
         for at in self.reserving.iter().rev() {
             match self.plugins.get_mut(*at) {
-                Some(plugin) if begun.contains(&plugin.number) => {
+                Some(plugin) if begun.contains(&plugin.instance()) => {
                     plugin.survive(calls.unreserve(plugin.number, cycle, slot));
                 }
                 _ => {}
@@ -319,9 +331,9 @@ impl External {
     }
 
     /// The attempt is over.
-    pub(crate) fn end(&mut self, cycle: u64, begun: &[u32], calls: &mut dyn PluginCalls) {
+    pub(crate) fn end(&mut self, cycle: u64, begun: &[InstanceId], calls: &mut dyn PluginCalls) {
         for plugin in &mut self.plugins {
-            if begun.contains(&plugin.number) {
+            if begun.contains(&plugin.instance()) {
                 plugin.survive(calls.end_cycle(plugin.number, cycle));
             }
         }
@@ -343,7 +355,7 @@ impl External {
     /// Whether a plugin held anything for the pod.
     pub(crate) fn has_reserved(&self, reservation: &Reservation) -> bool {
         let mut reserving = self.reserving.iter().filter_map(|at| self.plugins.get(*at));
-        reserving.any(|plugin| reservation.begun.contains(&plugin.number))
+        reserving.any(|plugin| reservation.begun.contains(&plugin.instance()))
     }
 }
 
@@ -362,7 +374,7 @@ impl Opened {
             Hooks::NONE => &[],
             _ => nodes,
         };
-        let pod = attempt.pod_for(self.number);
+        let pod = attempt.pod_for(self.instance());
         match calls.evaluate(self.number, attempt.cycle, pod, nodes, asked) {
             Ok(evaluation) => check(&self.name, evaluation, nodes.len(), asked).map_err(Stop::Failed),
             Err(failure) => Err(Stop::Failed(self.failed(failure, "evaluate"))),
@@ -404,6 +416,9 @@ impl Opened {
     }
 
     fn failed(&mut self, failure: Failure, function: &str) -> String {
+        if matches!(failure, Failure::Ended(_)) {
+            self.bury();
+        }
         let name = &self.name;
         match failure {
             Failure::Hook(HookError { hook, message }) => match hook {
@@ -415,17 +430,27 @@ impl Opened {
                 HookName::Reserve => format!("running Reserve plugin {name:?}: {message}"),
             },
             Failure::Ended(reason) => {
-                self.stale = Stale::All;
                 format!("running plugin {name:?}: {function}: {reason}")
             }
         }
     }
 
-    /// Nobody waits for the answer, but an instance that is gone has to be told everything again.
+    /// Nobody waits for the answer, but the instance may be gone.
     fn survive(&mut self, result: Result<(), Failure>) {
         if matches!(result, Err(Failure::Ended(_))) {
-            self.stale = Stale::All;
+            self.bury();
         }
+    }
+
+    /// The next instance has to be told everything again.
+    fn bury(&mut self) {
+        self.stale = Stale::All;
+        self.ended = self.ended.wrapping_add(1);
+    }
+
+    /// The instance that would be called now.
+    fn instance(&self) -> InstanceId {
+        (self.number, self.ended)
     }
 }
 

@@ -19,13 +19,14 @@ struct Scripted {
     open: Vec<String>,
 }
 
-const HOOKS: [(&str, Hooks); 8] = [
+const HOOKS: [(&str, Hooks); 9] = [
     ("Odd", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("NotOne", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("Rising", Hooks::SCORE),
     ("Looker", Hooks(Hooks::PRE_FILTER.0 | Hooks::FILTER.0)),
     ("Porter", Hooks::PRE_FILTER),
     ("Fussy", Hooks::PRE_FILTER),
+    ("Mortal", Hooks(Hooks::FILTER.0 | Hooks::RESERVE.0)),
     ("Ledger", Hooks::RESERVE),
     ("Objector", Hooks::RESERVE),
 ];
@@ -79,6 +80,9 @@ impl PluginCalls for Scripted {
             "NotOne" => *node != 1,
             _ => true,
         };
+        if name == "Mortal" && cycle == 2 {
+            return Err(Failure::Ended("trapped".to_owned()));
+        }
         let is_rejected = name == "Fussy" && cycle > 1;
         Ok(Evaluation {
             rejection: is_rejected.then(|| "pod is not the first".to_owned()),
@@ -100,6 +104,7 @@ impl PluginCalls for Scripted {
                 hook: HookName::Reserve,
                 message: "node(s) are taken".to_owned(),
             })),
+            "Mortal" if cycle == 3 => Err(Failure::Ended("trapped".to_owned())),
             _ => Ok(()),
         }
     }
@@ -351,6 +356,36 @@ fn a_failed_binding_is_taken_back_and_the_next_attempt_is_another() {
             .iter()
             .any(|call| call.starts_with("Ledger reserve 2 "))
     );
+}
+
+#[test]
+fn an_instance_is_told_nothing_of_attempts_that_began_with_another() {
+    let (mut scheduler, log) = scheduler(&["Ledger", "Mortal"]);
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    scheduler.delete(Resource::Pods, &key(), 0);
+    show_pod(&mut scheduler, &json!({}));
+    take(&log);
+    // In the second attempt its instance ends while it judges, in the third while it reserves.
+    let Decision::Fail(failure) = scheduler.schedule(&key(), 0) else {
+        panic!("trapped");
+    };
+    assert_eq!(failure.message, "running plugin \"Mortal\": evaluate: trapped");
+    assert_eq!(take(&log), ["Mortal evaluate 2 [1, 2, 3, 4, 5, 0] 2 with pod"]);
+    assert!(matches!(scheduler.schedule(&key(), 60_000), Decision::Fail(_)));
+    let calls = take(&log);
+    assert_eq!(calls[0], "Mortal update 6 gone 0", "the next one knows no nodes");
+    let after: Vec<&String> = calls
+        .iter()
+        .skip_while(|call| !call.contains("Mortal reserve"))
+        .collect();
+    assert_eq!(after.len(), 3, "{after:?}");
+    assert!(after[1].starts_with("Ledger unreserve 3") && after[2] == "Ledger end 3");
+    scheduler.conclude(&assignment, false, 60_000);
+    let calls = take(&log);
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(calls.iter().all(|call| call.starts_with("Ledger ")));
 }
 
 /// Schedules another pod of the same name.
