@@ -195,7 +195,7 @@ impl Class {
             let open = node.present
                 && plugins::rejected_by_spec(&self.shape, node, config).is_none()
                 && !plugins::lacks_features(&self.shape, node, config);
-            let image_score = if open && config.runs(Plugin::ImageLocality) {
+            let image_score = if open && config.weight(Plugin::ImageLocality) > 0 {
                 i32::try_from(image_locality::score(&self.shape, node, nodes)).unwrap_or(0)
             } else {
                 0

@@ -256,7 +256,7 @@ impl SchedulerGuest {
     async fn bind(&self, sync: &SyncContext, key: &ObjectKey, assignment: &Assignment) -> Result<(), Error> {
         let binding = Binding::new(assignment);
         let bound = pods(sync).create_subresource(key, "binding", &binding).await;
-        self.with(|scheduler| scheduler.conclude(assignment, bound.is_ok()))?;
+        self.with(|scheduler| scheduler.conclude(assignment, bound.is_ok(), now_ms()))?;
         match bound {
             Ok(()) => record_success(assignment),
             Err(error) => {

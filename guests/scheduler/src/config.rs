@@ -1,14 +1,19 @@
 //! The module's configuration: a subset of `KubeSchedulerConfiguration` with its names and defaults.
 
+mod built_in;
 mod profile;
 
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+use self::built_in::BuiltIns;
 pub use self::profile::{EnabledPlugin, Profile};
 use crate::external::Available;
-use crate::plugins::{Plugin, PluginSet};
+use crate::plugins::Plugin;
+
+/// The profile of a configuration that names none.
+const DEFAULT_PROFILE: &str = "default-scheduler";
 
 /// How to schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -22,9 +27,7 @@ pub struct Config {
     pub initial_backoff_ms: u64,
     /// The longest back-off.
     pub max_backoff_ms: u64,
-    disabled: PluginSet,
-    scoreless: PluginSet,
-    weights: [i64; Plugin::ALL.len()],
+    built_in: BuiltIns,
 }
 
 /// How many of the nodes are looked at.
@@ -65,13 +68,11 @@ struct PluginJson {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            profiles: vec![Profile::named("default-scheduler")],
+            profiles: vec![Profile::named(DEFAULT_PROFILE, &BuiltIns::default())],
             sampling: Sampling::AllNodes,
             initial_backoff_ms: 1_000,
             max_backoff_ms: 10_000,
-            disabled: PluginSet::default(),
-            scoreless: PluginSet::default(),
-            weights: Plugin::ALL.map(Plugin::default_weight),
+            built_in: BuiltIns::default(),
         }
     }
 }
@@ -87,10 +88,20 @@ impl TryFrom<ConfigJson> for Config {
 impl Config {
     /// The configuration of a scheduler that has these components to use as plugins.
     pub(crate) fn resolve(json: ConfigJson, available: &[Available]) -> Result<Self, String> {
-        let mut config = Self::default();
-        if let Some(profiles) = json.profiles {
-            config.set_profiles(profiles, available)?;
+        if let Some(plugin) = available
+            .iter()
+            .find(|plugin| Plugin::named(&plugin.name).is_some())
+        {
+            return Err(format!(
+                "the module's plugin {:?} has the name of a built-in plugin; give it another one",
+                plugin.name
+            ));
         }
+        let mut config = Self::default();
+        for (name, plugin) in json.plugins {
+            config.set_plugin(&name, &plugin)?;
+        }
+        config.set_profiles(json.profiles, available)?;
         config.sampling = match json.percentage_of_nodes_to_score {
             None | Some(100) => Sampling::AllNodes,
             Some(0) => Sampling::Adaptive,
@@ -102,34 +113,23 @@ impl Config {
             }
         };
         config.set_backoff(json.pod_initial_backoff_seconds, json.pod_max_backoff_seconds)?;
-        for (name, plugin) in json.plugins {
-            config.set_plugin(&name, &plugin)?;
-        }
         Ok(config)
     }
 
     /// What counts for the pods of one profile.
     pub(crate) fn of_profile(&self, profile: &Profile) -> Self {
-        let mut config = self.clone();
-        for plugin in Plugin::ALL {
-            if profile.disabled.contains(plugin) {
-                config.disabled.insert(plugin);
-            } else if profile.enabled.contains(plugin) {
-                config.disabled.remove(plugin);
-            }
+        Self {
+            built_in: profile.built_in.clone(),
+            ..self.clone()
         }
-        config.scoreless = profile.scoreless;
-        for (plugin, weight) in &profile.weights {
-            config.weights[*plugin as usize] = *weight;
-        }
-        config
     }
 
-    fn set_profiles(&mut self, entries: Vec<Value>, available: &[Available]) -> Result<(), String> {
+    fn set_profiles(&mut self, entries: Option<Vec<Value>>, available: &[Available]) -> Result<(), String> {
+        let entries = entries.unwrap_or_else(|| vec![DEFAULT_PROFILE.into()]);
         self.profiles.clear();
         for (position, entry) in entries.into_iter().enumerate() {
             let at = format!("profiles[{position}]");
-            let profile = Profile::read(&at, entry, available)?;
+            let profile = Profile::read(&at, entry, &self.built_in, available)?;
             let name = &profile.scheduler_name;
             if self.profiles.iter().any(|known| known.scheduler_name == *name) {
                 return Err(format!("{at}: {name:?} is used twice; a pod has one profile"));
@@ -162,7 +162,10 @@ impl Config {
             return Err(format!("plugins: there is no plugin {name:?}; known are {known}"));
         };
         if json.enabled == Some(false) {
-            self.disabled.insert(plugin);
+            if json.weight.is_some() {
+                return Err(format!("plugins.{name}.weight: the plugin is switched off"));
+            }
+            self.built_in.disable(plugin);
         }
         if let Some(weight) = json.weight {
             if plugin.default_weight() == 0 {
@@ -173,23 +176,24 @@ impl Config {
                     "plugins.{name}.weight: {weight} is not between 1 and 100; to switch a plugin off, set enabled to false"
                 ));
             }
-            self.weights[plugin as usize] = weight;
+            self.built_in.set_weight(plugin, weight);
         }
         Ok(())
     }
 
-    /// Whether a plugin takes part.
-    pub(crate) fn runs(&self, plugin: Plugin) -> bool {
-        !self.disabled.contains(plugin)
+    /// Whether a plugin filters.
+    pub(crate) fn filters(&self, plugin: Plugin) -> bool {
+        self.built_in.filters(plugin)
     }
 
-    /// A plugin's weight in the total score.
+    /// Whether only those nodes come into question that a pod names, if it does.
+    pub(crate) fn narrows(&self) -> bool {
+        self.built_in.narrows()
+    }
+
+    /// A plugin's weight in the total score; 0 if it does not score.
     pub(crate) fn weight(&self, plugin: Plugin) -> i64 {
-        if self.runs(plugin) && !self.scoreless.contains(plugin) {
-            self.weights[plugin as usize]
-        } else {
-            0
-        }
+        self.built_in.weight(plugin)
     }
 
     /// How many feasible nodes are enough, out of `nodes` (`numFeasibleNodesToFind`).
@@ -226,7 +230,10 @@ mod tests {
             r#"{"profiles":["a","b"],"percentageOfNodesToScore":0,"podInitialBackoffSeconds":2,"podMaxBackoffSeconds":4,
                 "plugins":{"ImageLocality":{"enabled":false},"NodeAffinity":{"weight":7}}}"#,
         );
-        assert_eq!(config.profiles, ["a", "b"].map(Profile::named));
+        assert_eq!(
+            config.profiles,
+            ["a", "b"].map(|name| Profile::named(name, &config.built_in))
+        );
         assert_eq!((config.initial_backoff_ms, config.max_backoff_ms), (2000, 4000));
         assert_eq!(
             (
@@ -247,6 +254,10 @@ mod tests {
                 .contains("there is no plugin \"Nope\"; known are NodeUnschedulable")
         );
         assert!(error(r#"{"plugins":{"NodePorts":{"weight":1}}}"#).contains("does not score"));
+        assert!(
+            error(r#"{"plugins":{"NodeAffinity":{"weight":1,"enabled":false}}}"#)
+                .contains("plugins.NodeAffinity.weight: the plugin is switched off")
+        );
         assert!(error(r#"{"percentageOfNodesToScore":101}"#).contains("not between 0 and 100"));
         assert!(error(r#"{"podInitialBackoffSeconds":20}"#).contains("podMaxBackoffSeconds"));
     }
@@ -270,14 +281,47 @@ mod tests {
         };
         assert_eq!(weights(&a), [7, 0, 3]);
         assert_eq!(weights(&b), [9, 1, 0]);
-        assert!(a.runs(Plugin::NodePorts) && !b.runs(Plugin::NodePorts));
-        assert!(b.runs(Plugin::TaintToleration));
+        assert!(a.filters(Plugin::NodePorts) && !b.filters(Plugin::NodePorts));
+        assert!(b.filters(Plugin::TaintToleration));
         let twice = serde_json::from_str::<Config>(r#"{"profiles":["a",{"schedulerName":"a"}]}"#);
         assert!(
             twice
                 .unwrap_err()
                 .to_string()
                 .contains("profiles[1]: \"a\" is used twice")
+        );
+    }
+
+    #[test]
+    fn what_all_profiles_have_in_common_comes_first_whatever_the_order_of_keys() {
+        let config = parse(
+            r#"{"profiles":[{"schedulerName":"a","plugins":{"score":{"disabled":[{"name":"*"}],"enabled":[{"name":"ImageLocality"}]}}}],
+                "plugins":{"ImageLocality":{"weight":7},"NodePorts":{"enabled":false}}}"#,
+        );
+        let config = config.of_profile(&config.profiles[0]);
+        assert_eq!(
+            (
+                config.weight(Plugin::ImageLocality),
+                config.weight(Plugin::NodeAffinity)
+            ),
+            (1, 0)
+        );
+        assert!(!config.filters(Plugin::NodePorts));
+    }
+
+    #[test]
+    fn no_component_takes_the_name_of_a_built_in_plugin() {
+        let component = Available {
+            name: "NodeAffinity".to_owned(),
+            hooks: crate::external::Hooks::ALL,
+            normalize: crate::external::Normalize::None,
+            node_fields: Vec::new(),
+            pod_fields: Vec::new(),
+        };
+        let json = serde_json::from_str("{}").unwrap();
+        assert_eq!(
+            Config::resolve(json, &[component]).unwrap_err(),
+            "the module's plugin \"NodeAffinity\" has the name of a built-in plugin; give it another one"
         );
     }
 

@@ -78,12 +78,13 @@ pub(crate) fn feasible(
 ) -> Feasible {
     let open = open_groups(class);
     let slot_count = class.base.len();
-    let in_turn = |at: usize| (at + rotation.ties) % slot_count.max(1);
+    let start = rotation.ties % slot_count.max(1);
     let mut slots: Vec<u32> = match node_affinity::narrow(&class.shape, wishes.pinned, config) {
         Narrowed::Conflict => Vec::new(),
         Narrowed::To(names) => names.iter().filter_map(|name| model.nodes.slot(name)).collect(),
-        Narrowed::All => (0..slot_count)
-            .filter_map(|at| u32::try_from(in_turn(at)).ok())
+        Narrowed::All => (start..slot_count)
+            .chain(0..start)
+            .filter_map(|slot| u32::try_from(slot).ok())
             .collect(),
     };
     slots.retain(|slot| is_feasible(class, &open, *slot as usize));

@@ -34,8 +34,8 @@ pub(crate) enum Event<'a> {
     },
     /// A node went.
     NodeDeleted(&'a NodeSpec),
-    /// Something of a node changed that no built-in plugin looks at.
-    NodeTouched,
+    /// Something changed that only components may look at: of a node, or of what they hold.
+    ForComponents,
 }
 
 impl Event<'_> {
@@ -148,7 +148,7 @@ impl Event<'_> {
             Self::PodUpdated { old, new } => {
                 hard().any(|constraint| counts(constraint, old) != counts(constraint, new))
             }
-            Self::NodeTouched => false,
+            Self::ForComponents => false,
             Self::NodeAdded(_, spec) | Self::NodeDeleted(spec) => has_domain(spec),
             Self::NodeUpdated { old, new, .. } => {
                 (old.labels != new.labels
@@ -178,7 +178,7 @@ impl Event<'_> {
                 (is_friend(new) && !is_friend(old)) || (is_avoided(old) && !is_avoided(new))
             }
             Self::PodDeleted(pod) => is_avoided(pod) || avoids(pod),
-            Self::NodeDeleted(_) | Self::NodeTouched => false,
+            Self::NodeDeleted(_) | Self::ForComponents => false,
             Self::NodeAdded(..) | Self::NodeUpdated { .. } => {
                 let Some((_, old, new)) = self.node() else {
                     return false;

@@ -3,12 +3,14 @@
 //! A plugin is called once per pod as long as it is the only one with a filter: what it
 //! says of all nodes comes back together, scores included. With several, each is asked to
 //! filter what those before it left, and whoever scores does so for the nodes that are
-//! left in the end, because scores are scaled by each other.
+//! left in the end, because scores are scaled by each other. A single node that is left
+//! needs no score, and a node that was set aside for the pod is asked about alone first.
 //!
 //! Nothing that a plugin answers is taken on trust, and nothing that it does can fail more
 //! than the attempt at hand.
 
 mod calls;
+mod seen;
 mod verdict;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -16,8 +18,9 @@ pub(crate) use self::calls::NoPlugins;
 pub(crate) use self::calls::{
     Available, Evaluation, Failure, HookError, HookName, Hooks, NodeUpdate, Normalize, PluginCalls,
 };
+pub(crate) use self::seen::SeenNodes;
 use self::verdict::{check, scaled};
-use crate::config::EnabledPlugin;
+use crate::config::{EnabledPlugin, Profile};
 use crate::hash::FastSet;
 use crate::model::Model;
 
@@ -48,7 +51,10 @@ pub(crate) struct Judged {
 /// The plugins of one profile.
 #[derive(Default)]
 pub(crate) struct External {
+    /// In the order in which they judge.
     plugins: Vec<Opened>,
+    /// Positions of those that reserve, in the order in which they do.
+    reserving: Vec<usize>,
 }
 
 /// A plugin that was opened with the arguments of a profile.
@@ -59,7 +65,12 @@ struct Opened {
     weight: i64,
     normalize: Normalize,
     stale: Stale,
+    /// How many instances of it have ended.
+    ended: u32,
 }
+
+/// An instance of a plugin, by the number of the plugin and of those before it.
+type InstanceId = (u32, u32);
 
 /// The nodes of which a plugin does not know the present state.
 enum Stale {
@@ -73,7 +84,9 @@ enum Stale {
 pub(crate) struct Attempt<'a> {
     cycle: u64,
     pod: &'a [u8],
-    begun: Vec<u32>,
+    begun: Vec<InstanceId>,
+    /// Whether all that look at the pod as such have let it pass.
+    has_passed: bool,
 }
 
 /// What plugins hold for a pod that is being bound.
@@ -82,8 +95,8 @@ pub struct Reservation {
     pub(crate) profile: usize,
     pub(crate) cycle: u64,
     pub(crate) slot: u32,
-    /// The plugins that were told of the attempt.
-    begun: Vec<u32>,
+    /// Who was told of the attempt. The next instance of a plugin knows nothing of it.
+    begun: Vec<InstanceId>,
 }
 
 impl<'a> Attempt<'a> {
@@ -93,15 +106,16 @@ impl<'a> Attempt<'a> {
             cycle,
             pod,
             begun: Vec::new(),
+            has_passed: false,
         }
     }
 
-    /// The pod, for a plugin that has not seen it.
-    fn pod_for(&mut self, plugin: u32) -> Option<&'a [u8]> {
-        if self.begun.contains(&plugin) {
+    /// The pod, for an instance that has not seen it.
+    fn pod_for(&mut self, instance: InstanceId) -> Option<&'a [u8]> {
+        if self.begun.contains(&instance) {
             return None;
         }
-        self.begun.push(plugin);
+        self.begun.push(instance);
         Some(self.pod)
     }
 
@@ -122,7 +136,7 @@ impl External {
     /// # Errors
     /// What is wrong with the first that does not start.
     pub(crate) fn open(
-        enabled: &[EnabledPlugin],
+        profile: &Profile,
         available: &[Available],
         calls: &mut dyn PluginCalls,
     ) -> Result<Self, String> {
@@ -137,10 +151,13 @@ impl External {
                 weight: plugin.weight,
                 normalize: described.map_or(Normalize::None, |plugin| plugin.normalize),
                 stale: Stale::All,
+                ended: 0,
             })
         };
-        let plugins = enabled.iter().map(open).collect::<Result<_, String>>()?;
-        Ok(Self { plugins })
+        Ok(Self {
+            plugins: profile.external.iter().map(open).collect::<Result<_, String>>()?,
+            reserving: profile.reserving.clone(),
+        })
     }
 
     /// Whether there are none.
@@ -157,6 +174,22 @@ impl External {
         }
     }
 
+    /// Whether the plugins accept a node that was set aside for the pod.
+    ///
+    /// # Errors
+    /// When one of them rejects the pod as such, or is at fault.
+    pub(crate) fn accept(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        slot: u32,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<bool, Stop> {
+        let mut judged = Judged::of(vec![slot]);
+        self.sift(attempt, &mut judged, model, calls)?;
+        Ok(!judged.accepted.is_empty())
+    }
+
     /// Has the plugins judge these nodes.
     ///
     /// # Errors
@@ -168,34 +201,10 @@ impl External {
         model: &Model,
         calls: &mut dyn PluginCalls,
     ) -> Result<Judged, Stop> {
-        let mut judged = Judged {
-            accepted: candidates,
-            ..Judged::default()
-        };
-        let filters = |plugin: &Opened| plugin.hooks.contains(Hooks::FILTER);
-        let last = self.plugins.iter().rposition(filters);
-        let before = Hooks::PRE_FILTER.or(Hooks::FILTER);
-        // Scores of the last one that filters, which gives them along.
-        let mut given = None;
-        for (at, plugin) in self.plugins.iter_mut().enumerate() {
-            let mut asked = plugin.hooks.and(before);
-            if asked == Hooks::NONE {
-                continue;
-            }
-            if Some(at) == last {
-                asked = asked.or(plugin.hooks.and(Hooks::SCORE));
-            }
-            let evaluation = plugin.evaluate(attempt, &judged.accepted, asked, model, calls)?;
-            if let Some(reason) = evaluation.rejection {
-                return Err(Stop::Rejected(reason));
-            }
-            if asked.contains(Hooks::FILTER) {
-                let scores = judged.sieve(&evaluation);
-                given = (Some(at) == last).then_some((at, scores));
-            }
-        }
+        let mut judged = Judged::of(candidates);
+        let mut given = self.sift(attempt, &mut judged, model, calls)?;
         judged.scores = vec![0; judged.accepted.len()];
-        if judged.accepted.is_empty() {
+        if judged.accepted.len() < 2 {
             return Ok(judged);
         }
         for (at, plugin) in self.plugins.iter_mut().enumerate() {
@@ -216,6 +225,46 @@ impl External {
             }
         }
         Ok(judged)
+    }
+
+    /// Has the plugins look at the pod, if they have not yet, and filter these nodes. Several
+    /// nodes are scored as well by the last one that filters, which comes back with its scores.
+    fn sift(
+        &mut self,
+        attempt: &mut Attempt<'_>,
+        judged: &mut Judged,
+        model: &Model,
+        calls: &mut dyn PluginCalls,
+    ) -> Result<Option<(usize, Vec<i64>)>, Stop> {
+        let filters = |plugin: &Opened| plugin.hooks.contains(Hooks::FILTER);
+        let last = self.plugins.iter().rposition(filters);
+        let mut given = None;
+        for (at, plugin) in self.plugins.iter_mut().enumerate() {
+            let mut asked = Hooks::NONE;
+            if !attempt.has_passed {
+                asked = asked.or(Hooks::PRE_FILTER);
+            }
+            if !judged.accepted.is_empty() {
+                asked = asked.or(Hooks::FILTER);
+            }
+            if Some(at) == last && judged.accepted.len() > 1 {
+                asked = asked.or(Hooks::SCORE);
+            }
+            let asked = asked.and(plugin.hooks);
+            if asked == Hooks::NONE {
+                continue;
+            }
+            let evaluation = plugin.evaluate(attempt, &judged.accepted, asked, model, calls)?;
+            if let Some(reason) = evaluation.rejection {
+                return Err(Stop::Rejected(reason));
+            }
+            if asked.contains(Hooks::FILTER) {
+                let scores = judged.sieve(evaluation);
+                given = asked.contains(Hooks::SCORE).then_some((at, scores));
+            }
+        }
+        attempt.has_passed = true;
+        Ok(given)
     }
 
     /// Has the plugins take note of the node that was chosen.
@@ -243,15 +292,18 @@ impl External {
         model: &Model,
         calls: &mut dyn PluginCalls,
     ) -> Result<(), Stop> {
-        for plugin in self.plugins.iter_mut().filter(|plugin| plugin.reserves()) {
-            if !attempt.begun.contains(&plugin.number) {
+        for at in &self.reserving {
+            let Some(plugin) = self.plugins.get_mut(*at) else {
+                continue;
+            };
+            if !attempt.begun.contains(&plugin.instance()) {
                 plugin.evaluate(attempt, &[], Hooks::NONE, model, calls)?;
             }
             match calls.reserve(plugin.number, attempt.cycle, slot) {
                 Ok(()) => {}
                 Err(Failure::Hook(objection)) => return Err(Stop::Rejected(objection.message)),
                 Err(Failure::Ended(reason)) => {
-                    plugin.stale = Stale::All;
+                    plugin.bury();
                     let name = &plugin.name;
                     return Err(Stop::Failed(format!("running Reserve plugin {name:?}: {reason}")));
                 }
@@ -261,17 +313,27 @@ impl External {
     }
 
     /// Tells, in reverse order, that a node does not get its pod.
-    pub(crate) fn unreserve(&mut self, cycle: u64, begun: &[u32], slot: u32, calls: &mut dyn PluginCalls) {
-        let told = |plugin: &&mut Opened| plugin.reserves() && begun.contains(&plugin.number);
-        for plugin in self.plugins.iter_mut().rev().filter(told) {
-            plugin.survive(calls.unreserve(plugin.number, cycle, slot));
+    pub(crate) fn unreserve(
+        &mut self,
+        cycle: u64,
+        begun: &[InstanceId],
+        slot: u32,
+        calls: &mut dyn PluginCalls,
+    ) {
+        for at in self.reserving.iter().rev() {
+            match self.plugins.get_mut(*at) {
+                Some(plugin) if begun.contains(&plugin.instance()) => {
+                    plugin.survive(calls.unreserve(plugin.number, cycle, slot));
+                }
+                _ => {}
+            }
         }
     }
 
     /// The attempt is over.
-    pub(crate) fn end(&mut self, cycle: u64, begun: &[u32], calls: &mut dyn PluginCalls) {
+    pub(crate) fn end(&mut self, cycle: u64, begun: &[InstanceId], calls: &mut dyn PluginCalls) {
         for plugin in &mut self.plugins {
-            if begun.contains(&plugin.number) {
+            if begun.contains(&plugin.instance()) {
                 plugin.survive(calls.end_cycle(plugin.number, cycle));
             }
         }
@@ -289,13 +351,15 @@ impl External {
         }
         self.end(reservation.cycle, &reservation.begun, calls);
     }
+
+    /// Whether a plugin held anything for the pod.
+    pub(crate) fn has_reserved(&self, reservation: &Reservation) -> bool {
+        let mut reserving = self.reserving.iter().filter_map(|at| self.plugins.get(*at));
+        reserving.any(|plugin| reservation.begun.contains(&plugin.instance()))
+    }
 }
 
 impl Opened {
-    fn reserves(&self) -> bool {
-        self.hooks.contains(Hooks::RESERVE)
-    }
-
     /// Asks, and checks that the answer is one.
     fn evaluate(
         &mut self,
@@ -310,7 +374,7 @@ impl Opened {
             Hooks::NONE => &[],
             _ => nodes,
         };
-        let pod = attempt.pod_for(self.number);
+        let pod = attempt.pod_for(self.instance());
         match calls.evaluate(self.number, attempt.cycle, pod, nodes, asked) {
             Ok(evaluation) => check(&self.name, evaluation, nodes.len(), asked).map_err(Stop::Failed),
             Err(failure) => Err(Stop::Failed(self.failed(failure, "evaluate"))),
@@ -352,6 +416,9 @@ impl Opened {
     }
 
     fn failed(&mut self, failure: Failure, function: &str) -> String {
+        if matches!(failure, Failure::Ended(_)) {
+            self.bury();
+        }
         let name = &self.name;
         match failure {
             Failure::Hook(HookError { hook, message }) => match hook {
@@ -363,41 +430,60 @@ impl Opened {
                 HookName::Reserve => format!("running Reserve plugin {name:?}: {message}"),
             },
             Failure::Ended(reason) => {
-                self.stale = Stale::All;
                 format!("running plugin {name:?}: {function}: {reason}")
             }
         }
     }
 
-    /// Nobody waits for the answer, but an instance that is gone has to be told everything again.
+    /// Nobody waits for the answer, but the instance may be gone.
     fn survive(&mut self, result: Result<(), Failure>) {
         if matches!(result, Err(Failure::Ended(_))) {
-            self.stale = Stale::All;
+            self.bury();
         }
+    }
+
+    /// The next instance has to be told everything again.
+    fn bury(&mut self) {
+        self.stale = Stale::All;
+        self.ended = self.ended.wrapping_add(1);
+    }
+
+    /// The instance that would be called now.
+    fn instance(&self) -> InstanceId {
+        (self.number, self.ended)
     }
 }
 
 impl Judged {
+    /// Nodes of which nobody has said anything yet.
+    fn of(candidates: Vec<u32>) -> Self {
+        Self {
+            accepted: candidates,
+            ..Self::default()
+        }
+    }
+
     /// Lets those through that the plugin accepts; their raw scores, if it gave any.
-    fn sieve(&mut self, evaluation: &Evaluation) -> Vec<i64> {
-        let mut counts = vec![0_usize; evaluation.reasons.len()];
-        let mut accepted = Vec::with_capacity(self.accepted.len());
-        let mut scores = Vec::with_capacity(evaluation.scores.len());
-        for (at, (slot, verdict)) in self.accepted.iter().zip(&evaluation.verdicts).enumerate() {
-            match usize::from(*verdict).checked_sub(1) {
-                None => {
-                    accepted.push(*slot);
-                    scores.extend(evaluation.scores.get(at));
-                }
-                Some(reason) => {
-                    if let Some(count) = counts.get_mut(reason) {
-                        *count += 1;
-                    }
-                }
+    fn sieve(&mut self, evaluation: Evaluation) -> Vec<i64> {
+        let Evaluation {
+            verdicts,
+            reasons,
+            mut scores,
+            ..
+        } = evaluation;
+        let mut counts = vec![0_usize; reasons.len()];
+        for verdict in &verdicts {
+            let reason = usize::from(*verdict).checked_sub(1);
+            if let Some(count) = reason.and_then(|reason| counts.get_mut(reason)) {
+                *count += 1;
             }
         }
-        self.accepted = accepted;
-        let reasons = evaluation.reasons.iter().cloned().zip(counts);
+        let accepts = || verdicts.iter().map(|verdict| *verdict == 0);
+        let mut accepted = accepts();
+        self.accepted.retain(|_| accepted.next() == Some(true));
+        let mut accepted = accepts();
+        scores.retain(|_| accepted.next() == Some(true));
+        let reasons = reasons.into_iter().zip(counts);
         self.rejected.extend(reasons.filter(|(_, count)| *count > 0));
         scores
     }

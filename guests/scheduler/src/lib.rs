@@ -24,9 +24,13 @@
 //!
 //! A profile has the keys of a `KubeSchedulerProfile`: `schedulerName`, `plugins` and `pluginConfig`. Under
 //! `plugins` are `multiPoint`, `preFilter`, `filter`, `score` and `reserve`, each with `enabled` (`name` and for
-//! scores `weight`) and `disabled` (`name`, or `*`). Plugins that are components are named as in the module's
-//! entry, run where they are enabled, and get their `args` from `pluginConfig`. What they say is never shared
-//! between pods and all nodes are looked at, whatever `percentageOfNodesToScore` says.
+//! scores `weight`, 1 if there is none) and `disabled` (`name`, or `*`). `multiPoint` starts from the built-in
+//! plugins as `plugins` above has them, and what an extension point says goes before it: a plugin can filter
+//! without scoring, or score without filtering. What a list asks for and cannot be had is an error.
+//!
+//! Plugins that are components are named as in the module's entry, unlike any built-in plugin. They run where
+//! they are enabled, after the built-in plugins, and get their `args` from `pluginConfig`. What they say is never
+//! shared between pods and all nodes are looked at, whatever `percentageOfNodesToScore` says.
 
 mod classes;
 mod component;

@@ -16,6 +16,7 @@ pub(crate) mod taint_toleration;
 use std::borrow::Cow;
 
 use crate::config::Config;
+use crate::external::Hooks;
 use crate::model::node::Node;
 use crate::model::template::Shape;
 
@@ -74,6 +75,24 @@ impl Plugin {
             Self::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
             Self::ImageLocality => "ImageLocality",
         }
+    }
+
+    /// The extension points that it has.
+    pub(crate) fn hooks(self) -> Hooks {
+        let score = match self.default_weight() {
+            0 => Hooks::NONE,
+            _ => Hooks::SCORE,
+        };
+        score.or(match self {
+            Self::NodeUnschedulable | Self::TaintToleration => Hooks::FILTER,
+            Self::NodeAffinity
+            | Self::NodePorts
+            | Self::NodeResourcesFit
+            | Self::PodTopologySpread
+            | Self::InterPodAffinity
+            | Self::NodeDeclaredFeatures => Hooks::PRE_FILTER.or(Hooks::FILTER),
+            Self::NodeResourcesBalancedAllocation | Self::ImageLocality => Hooks::NONE,
+        })
     }
 
     /// Its weight in the default profile; 0 for plugins that only filter.
@@ -136,7 +155,8 @@ pub(crate) type Reason = Cow<'static, str>;
 
 /// The first filter that rejects a node for what the node is, whoever runs on it.
 pub(crate) fn rejected_by_spec(shape: &Shape, node: &Node, config: &Config) -> Option<Plugin> {
-    let rejects = |plugin, accepted: fn(&Shape, &Node) -> bool| config.runs(plugin) && !accepted(shape, node);
+    let rejects =
+        |plugin, accepted: fn(&Shape, &Node) -> bool| config.filters(plugin) && !accepted(shape, node);
     if rejects(Plugin::NodeUnschedulable, node_unschedulable::accepts) {
         Some(Plugin::NodeUnschedulable)
     } else if rejects(Plugin::TaintToleration, taint_toleration::accepts) {
@@ -151,14 +171,14 @@ pub(crate) fn rejected_by_spec(shape: &Shape, node: &Node, config: &Config) -> O
 /// Whether the last filter rejects a node. It, too, looks only at what the node is, but what filters before it
 /// say of a node goes first.
 pub(crate) fn lacks_features(shape: &Shape, node: &Node, config: &Config) -> bool {
-    config.runs(Plugin::NodeDeclaredFeatures) && !node_declared_features::accepts(shape, node)
+    config.filters(Plugin::NodeDeclaredFeatures) && !node_declared_features::accepts(shape, node)
 }
 
 /// The first filter that rejects a node for what is taken of it.
 pub(crate) fn rejected_by_usage(shape: &Shape, node: &Node, config: &Config) -> Option<Plugin> {
-    if config.runs(Plugin::NodePorts) && !node_ports::accepts(shape, node) {
+    if config.filters(Plugin::NodePorts) && !node_ports::accepts(shape, node) {
         Some(Plugin::NodePorts)
-    } else if config.runs(Plugin::NodeResourcesFit) && !node_resources::accepts(shape, node) {
+    } else if config.filters(Plugin::NodeResourcesFit) && !node_resources::accepts(shape, node) {
         Some(Plugin::NodeResourcesFit)
     } else {
         None

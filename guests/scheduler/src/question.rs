@@ -42,11 +42,16 @@ impl Question {
     /// The question for pods of a template.
     pub(crate) fn of(template: &Template, asking: &Asking<'_>) -> Self {
         let mut question = Self::default();
-        if asking.config.runs(Plugin::PodTopologySpread) {
-            question.ask_spread(template, asking.selectors);
+        let (filters, scores) = (
+            |plugin| asking.config.filters(plugin),
+            |plugin| asking.config.weight(plugin) > 0,
+        );
+        let (spread, affinity) = (Plugin::PodTopologySpread, Plugin::InterPodAffinity);
+        if filters(spread) || scores(spread) {
+            question.ask_spread(template, asking.selectors, filters(spread));
         }
-        if asking.config.runs(Plugin::InterPodAffinity) {
-            question.ask_affinity(template, asking);
+        if filters(affinity) || scores(affinity) {
+            question.ask_affinity(template, asking, filters(affinity));
         }
         question
     }
@@ -56,23 +61,23 @@ impl Question {
         self.spread.is_empty() && self.own.is_none() && self.audience.is_none()
     }
 
-    fn ask_spread(&mut self, template: &Template, selectors: &DefaultSelectors) {
+    fn ask_spread(&mut self, template: &Template, selectors: &DefaultSelectors, filters: bool) {
         self.requires_all_keys = !template.spread.is_empty();
-        let constraints = match template.spread.as_slice() {
+        let mut constraints = match template.spread.as_slice() {
             [] => selectors
                 .of(template)
                 .map(|s| pod_topology_spread::default_constraints(&s))
                 .unwrap_or_default(),
             own => own.to_vec(),
         };
+        constraints.retain(|constraint| filters || !constraint.filters());
         if constraints.is_empty() {
             return;
         }
         self.namespace = template.namespace.clone();
         let counted = |constraint: &SpreadConstraint| {
             // Only filters ask; where they do not, pods that differ in this alone may share the answer.
-            constraint.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule
-                && constraint.selector.matches(&template.labels)
+            constraint.filters() && constraint.selector.matches(&template.labels)
         };
         self.spread = constraints
             .into_iter()
@@ -83,19 +88,27 @@ impl Question {
             .collect();
     }
 
-    fn ask_affinity(&mut self, template: &Template, asking: &Asking<'_>) {
+    fn ask_affinity(&mut self, template: &Template, asking: &Asking<'_>, filters: bool) {
         let (namespace, labels) = (&template.namespace, &template.labels);
         let concerns = |term: &AffinityTerm| term.matches(namespace, labels, asking.namespaces);
-        if let Some(affinity) = &template.affinity {
+        let own = template.affinity.as_ref();
+        let own = own.map(|affinity| match filters {
+            true => Rc::clone(affinity),
+            false => Rc::new(affinity.preferences()),
+        });
+        if let Some(affinity) = own {
             let matches_itself = affinity.required.iter().all(concerns);
-            self.own = Some((Rc::clone(affinity), matches_itself));
+            self.own = Some((affinity, matches_itself));
         }
         for affinity in asking
             .templates
             .with_affinity()
             .filter_map(|other| other.affinity.as_ref())
         {
-            let rejecting = affinity.required_anti.iter().filter(|term| concerns(term));
+            let rejecting = affinity
+                .required_anti
+                .iter()
+                .filter(|term| filters && concerns(term));
             self.rejecting
                 .extend(rejecting.map(|term| term.topology_key.clone()));
             let preferred = affinity.preferred.iter().map(|(_, term)| term);

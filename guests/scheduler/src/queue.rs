@@ -83,6 +83,8 @@ pub struct QueueItem {
 pub(crate) struct Queue {
     /// Pods of one template that the same plugins rejected wait for the same events.
     waiting: FastMap<(TemplateId, PluginSet), FastSet<PodKey>>,
+    /// How many of these groups a component rejected.
+    rejected_by_components: usize,
     items: Vec<QueueItem>,
 }
 
@@ -130,10 +132,11 @@ impl Queue {
 
     /// Lists a pod among those that these plugins rejected.
     pub(crate) fn wait(&mut self, key: &PodKey, template: TemplateId, rejected_by: PluginSet) {
-        self.waiting
-            .entry((template, rejected_by))
-            .or_default()
-            .insert(key.clone());
+        let group = self.waiting.entry((template, rejected_by)).or_default();
+        if group.is_empty() && rejected_by.has_external() {
+            self.rejected_by_components += 1;
+        }
+        group.insert(key.clone());
     }
 
     /// A pod that is gone, bound, or about to be looked at anew.
@@ -144,9 +147,17 @@ impl Queue {
         if let Some(pods) = self.waiting.get_mut(&(template, rejected_by)) {
             pods.remove(key);
             if pods.is_empty() {
-                self.waiting.remove(&(template, rejected_by));
+                self.take_group((template, rejected_by));
             }
         }
+    }
+
+    fn take_group(&mut self, group: (TemplateId, PluginSet)) -> FastSet<PodKey> {
+        let pods = self.waiting.remove(&group);
+        if pods.is_some() && group.1.has_external() {
+            self.rejected_by_components -= 1;
+        }
+        pods.unwrap_or_default()
     }
 
     /// Whether nobody waits for anything.
@@ -164,6 +175,9 @@ impl Queue {
         now_ms: u64,
         config: &Config,
     ) {
+        if matches!(event, Event::ForComponents) && self.rejected_by_components == 0 {
+            return;
+        }
         let helps = |(template, rejected_by): &(TemplateId, PluginSet)| {
             let template = model.templates.get(*template);
             template.is_none_or(|waiting| event.helps(waiting, *rejected_by, model.namespaces()))
@@ -175,7 +189,7 @@ impl Queue {
             .copied()
             .collect();
         for group in helped {
-            for key in self.waiting.remove(&group).unwrap_or_default() {
+            for key in self.take_group(group) {
                 let pod = model.pod(&key).map(|pod| &pod.place);
                 if matches!(pod, Some(Place::Pending(pending)) if pending.priority > highest) {
                     self.wait(&key, group.0, group.1);
@@ -255,6 +269,31 @@ mod tests {
         assert_eq!(until(4, 0, 5_000), 14_000);
         assert_eq!(until(5, 0, 5_000), 16_000);
         assert_eq!(until(200, 0, 5_000), 16_000);
+    }
+
+    #[test]
+    fn groups_that_components_rejected_are_counted() {
+        let mut queue = Queue::default();
+        let mut by_component = PluginSet::default();
+        by_component.insert_external();
+        let (template, key) = (TemplateId(0), |name| PodKey::new("ns", name));
+        queue.wait(&key("a"), template, by_component);
+        queue.wait(&key("b"), template, by_component);
+        queue.wait(
+            &key("c"),
+            template,
+            PluginSet::from_iter([crate::plugins::Plugin::NodePorts]),
+        );
+        assert_eq!(queue.rejected_by_components, 1);
+        let state = QueueState::Unschedulable(by_component);
+        queue.remove(&key("a"), template, state);
+        assert_eq!(queue.rejected_by_components, 1);
+        queue.remove(&key("b"), template, state);
+        assert_eq!(queue.rejected_by_components, 0);
+        queue.wait(&key("b"), template, by_component);
+        let config = Config::default();
+        queue.on_event(&Event::ForComponents, i32::MAX, &mut Model::default(), 0, &config);
+        assert_eq!(queue.rejected_by_components, 0);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::config::Config;
 use crate::cycle::{self, Rotation, Wishes};
 use crate::decision::{Assignment, ConditionChange, Decision, Failure, FailureReason};
 use crate::events::Event;
-use crate::external::{Available, External, PluginCalls};
+use crate::external::{Available, External, PluginCalls, SeenNodes};
 use crate::fit_error::FitError;
 use crate::model::json::{LabelsOnly, read};
-use crate::model::node::NodeSpec;
+use crate::model::node::{Change, NodeSpec};
 use crate::model::pod::{Place, Pod};
 use crate::model::selectors::{owner_selector, service_selector};
 use crate::model::template::{OwnerKind, TemplateId};
@@ -51,6 +51,7 @@ pub struct Scheduler {
     /// How many attempts plugins were told of.
     cycles: u64,
     calls: Box<dyn PluginCalls>,
+    seen: SeenNodes,
 }
 
 /// What counts for the pods of one scheduler name.
@@ -61,16 +62,12 @@ struct Profile {
 }
 
 impl Scheduler {
-    /// A scheduler that knows nothing yet and has no components to call: none that a
-    /// profile enables takes part.
+    /// A scheduler that knows nothing yet and has no components to call.
     #[cfg(not(target_arch = "wasm32"))]
     #[must_use]
-    pub fn new(mut config: Config) -> Self {
-        for profile in &mut config.profiles {
-            profile.external.clear();
-        }
+    pub fn new(config: Config) -> Self {
         Self::with_plugins(config, &[], Box::new(crate::external::NoPlugins))
-            .expect("only components can fail to start")
+            .expect("a configuration that was read without components enables none")
     }
 
     /// A scheduler that knows nothing yet and has the components to call that its
@@ -88,7 +85,7 @@ impl Scheduler {
             profiles.push(Profile {
                 config: config.of_profile(profile),
                 classes: Classes::default(),
-                external: External::open(&profile.external, available, &mut *calls)?,
+                external: External::open(profile, available, &mut *calls)?,
             });
         }
         Ok(Self {
@@ -99,6 +96,7 @@ impl Scheduler {
             rotation: Rotation::default(),
             cycles: 0,
             calls,
+            seen: SeenNodes::default(),
         })
     }
 
@@ -124,7 +122,7 @@ impl Scheduler {
         let (namespace, name) = (&*key.namespace, &*key.name);
         match resource {
             Resource::Pods => return self.upsert_pod(key, body, relisted, now_ms),
-            Resource::Nodes => self.upsert_node(name, NodeSpec::parse(name, body)?, now_ms),
+            Resource::Nodes => self.upsert_node(name, body, now_ms)?,
             Resource::Namespaces => {
                 let labels = read::<LabelsOnly<'_>>("namespace", name, body)?.labels();
                 self.set_namespace(name, Some(labels));
@@ -346,20 +344,31 @@ impl Scheduler {
         }
     }
 
-    fn upsert_node(&mut self, name: &str, spec: NodeSpec, now_ms: u64) {
-        let (slot, before) = self.model.nodes.set(name, spec);
-        self.note_node(slot, name);
+    fn upsert_node(&mut self, name: &str, body: &[u8], now_ms: u64) -> Result<(), String> {
+        let (slot, change) = self.model.nodes.set(name, NodeSpec::parse(name, body)?);
+        let has_components = self.profiles.iter().any(|profile| !profile.external.is_empty());
+        // A status that comes again and again says nothing new to components either.
+        let is_news = has_components && self.seen.is_news(slot, body);
+        if is_news {
+            self.note_node(slot, name);
+        }
         if self.queue.nobody_waits() {
-            return;
+            return Ok(());
         }
-        let Some(new) = self.model.nodes.get(slot).map(|node| node.spec.clone()) else {
-            return;
-        };
-        match &before {
-            Some(old) if *old == new => self.raise(&Event::NodeTouched, now_ms),
-            Some(old) => self.raise(&Event::NodeUpdated { name, old, new: &new }, now_ms),
-            None => self.raise(&Event::NodeAdded(name, &new), now_ms),
+        let new = self.model.nodes.get(slot).map(|node| &node.spec);
+        match (change, new) {
+            (Change::None, _) if is_news => self.raise(&Event::ForComponents, now_ms),
+            (Change::None, _) | (_, None) => {}
+            (Change::Added, Some(new)) => {
+                let new = new.clone();
+                self.raise(&Event::NodeAdded(name, &new), now_ms);
+            }
+            (Change::From(old), Some(new)) => {
+                let (old, new) = (&old, &new.clone());
+                self.raise(&Event::NodeUpdated { name, old, new }, now_ms);
+            }
         }
+        Ok(())
     }
 
     fn note_node(&mut self, slot: u32, name: &str) {
@@ -370,6 +379,7 @@ impl Scheduler {
 
     fn delete_node(&mut self, name: &str, now_ms: u64) {
         if let Some(slot) = self.model.nodes.slot(name) {
+            self.seen.forget(slot);
             self.note_node(slot, name);
         }
         if let Some(spec) = self.model.nodes.remove(name) {

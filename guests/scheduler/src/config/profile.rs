@@ -1,32 +1,39 @@
 //! A profile: whose pods it schedules, and with which plugins.
 //!
-//! The keys are those of a `KubeSchedulerProfile` as far as they go. Built-in plugins run
-//! unless they are disabled; plugins that are components run where they are enabled.
+//! The keys are those of a `KubeSchedulerProfile` as far as they go, and come to what they
+//! come to there: `multiPoint` starts from the default plugins, each extension point takes
+//! from it whoever has that point and is not disabled there, and what an extension point
+//! enables itself goes before. Plugins that are components are no defaults, so they run
+//! where they are enabled.
+//!
+//! Whatever cannot be done is an error with the key that asks for it. The order of
+//! built-in plugins is theirs, and components come after them: that changes what a pod
+//! is told, not where it may go.
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::built_in::BuiltIns;
 use crate::external::{Available, Hooks};
-use crate::plugins::{Plugin, PluginSet};
+use crate::plugins::Plugin;
 
 /// The name that stands for all plugins.
 const ALL: &str = "*";
 const WEIGHTS: std::ops::RangeInclusive<i64> = 1..=100;
+/// Of a plugin that is enabled without one.
+const WEIGHT: i64 = 1;
 
-/// A profile with everything resolved but what all profiles have in common.
+/// A profile with everything resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// `spec.schedulerName` of its pods.
     pub scheduler_name: String,
-    /// Built-in plugins that are off, or on whatever all profiles have in common says.
-    pub(crate) disabled: PluginSet,
-    pub(crate) enabled: PluginSet,
-    /// Built-in plugins that filter at most.
-    pub(crate) scoreless: PluginSet,
-    /// Weights other than those that all profiles have in common.
-    pub(crate) weights: Vec<(Plugin, i64)>,
+    /// What the built-in plugins do for them.
+    pub(crate) built_in: BuiltIns,
     /// Plugins that are components, in the order in which they are asked.
     pub(crate) external: Vec<EnabledPlugin>,
+    /// Positions of those that reserve, in the order in which they do.
+    pub(crate) reserving: Vec<usize>,
 }
 
 /// A component that takes part in a profile.
@@ -101,151 +108,127 @@ const MULTI_POINT: Point = Point {
     key: "multiPoint",
     hooks: Hooks::ALL,
 };
+const PRE_FILTER: Point = Point {
+    key: "preFilter",
+    hooks: Hooks::PRE_FILTER,
+};
+const FILTER: Point = Point {
+    key: "filter",
+    hooks: Hooks::FILTER,
+};
+const SCORE: Point = Point {
+    key: "score",
+    hooks: Hooks::SCORE,
+};
+const RESERVE: Point = Point {
+    key: "reserve",
+    hooks: Hooks::RESERVE,
+};
+
+/// A plugin that there is.
+#[derive(Clone, Copy)]
+enum Known<'a> {
+    BuiltIn(Plugin),
+    Component(&'a Available),
+}
+
+/// A plugin in a list.
+#[derive(Clone)]
+struct Entry<'a> {
+    /// Where it is listed.
+    at: String,
+    plugin: Known<'a>,
+    weight: Option<i64>,
+}
+
+/// What is listed for one extension point.
+struct List<'a> {
+    enabled: Vec<Entry<'a>>,
+    disabled: Vec<Entry<'a>>,
+    /// Where all plugins are disabled.
+    all_disabled: Option<String>,
+}
 
 impl Profile {
-    /// A profile that is nothing but a name.
-    pub(crate) fn named(name: &str) -> Self {
+    /// A profile that differs from others in its name alone.
+    pub(crate) fn named(name: &str, built_in: &BuiltIns) -> Self {
         Self {
             scheduler_name: name.to_owned(),
+            built_in: built_in.clone(),
             ..Self::default()
         }
     }
 
-    /// Reads an entry of `profiles`: a name or a whole profile.
-    pub(super) fn read(at: &str, entry: Value, available: &[Available]) -> Result<Self, String> {
+    /// Reads an entry of `profiles`: a name or a whole profile, which starts from these defaults.
+    pub(super) fn read(
+        at: &str,
+        entry: Value,
+        defaults: &BuiltIns,
+        available: &[Available],
+    ) -> Result<Self, String> {
         if let Value::String(name) = entry {
-            return Ok(Self::named(&name));
+            return Ok(Self::named(&name, defaults));
         }
         let json: ProfileJson = serde_json::from_value(entry).map_err(|error| format!("{at}: {error}"))?;
-        let mut profile = Self::named(&json.scheduler_name);
-        let point = |key, hooks| Point { key, hooks };
-        let points = [
-            (MULTI_POINT, json.plugins.multi_point),
-            (point("preFilter", Hooks::PRE_FILTER), json.plugins.pre_filter),
-            (point("filter", Hooks::FILTER), json.plugins.filter),
-            (point("score", Hooks::SCORE), json.plugins.score),
-            (point("reserve", Hooks::RESERVE), json.plugins.reserve),
-        ];
-        for (point, plugins) in points {
-            let at = format!("{at}.plugins.{}", point.key);
-            for (position, plugin) in plugins.disabled.into_iter().enumerate() {
-                profile.disable(
-                    &format!("{at}.disabled[{position}]"),
-                    point,
-                    &plugin.name,
-                    available,
-                )?;
-            }
-            for (position, plugin) in plugins.enabled.into_iter().enumerate() {
-                profile.enable(&format!("{at}.enabled[{position}]"), point, &plugin, available)?;
-            }
+        let list =
+            |point: Point, json| List::read(&format!("{at}.plugins.{}", point.key), point, json, available);
+        let plugins = json.plugins;
+        let multi_point = list(MULTI_POINT, plugins.multi_point)?.on_top_of(defaults);
+        let pre_filter = list(PRE_FILTER, plugins.pre_filter)?;
+        let filter = list(FILTER, plugins.filter)?.expand(FILTER, &multi_point);
+        let score = list(SCORE, plugins.score)?.expand(SCORE, &multi_point);
+        let reserve = list(RESERVE, plugins.reserve)?.expand(RESERVE, &multi_point);
+        pre_filter.check_built_in(&filter)?;
+        let pre_filter = pre_filter.expand(PRE_FILTER, &multi_point);
+        let mut profile = Self::named(&json.scheduler_name, &built_in(&pre_filter, &filter, &score));
+        // Who only looks at pods spares others a look at nodes.
+        let has_filter = |entry: &&Entry<'_>| filter.iter().any(|other| other.plugin.is(entry.plugin));
+        for entry in pre_filter.iter().filter(|entry| !has_filter(entry)) {
+            profile.add(entry, PRE_FILTER);
         }
-        profile.external.retain(|plugin| plugin.hooks != Hooks::NONE);
+        filter.iter().for_each(|entry| profile.add(entry, FILTER));
+        pre_filter.iter().for_each(|entry| profile.add(entry, PRE_FILTER));
+        score.iter().for_each(|entry| profile.add(entry, SCORE));
+        reserve.iter().for_each(|entry| profile.add(entry, RESERVE));
+        let mut configured: Vec<String> = Vec::new();
         for (position, config) in json.plugin_config.into_iter().enumerate() {
-            profile.set_args(&format!("{at}.pluginConfig[{position}]"), config)?;
+            let at = format!("{at}.pluginConfig[{position}]");
+            if configured.contains(&config.name) {
+                return Err(format!("{at}: there are arguments for {:?} already", config.name));
+            }
+            configured.push(config.name.clone());
+            profile.set_args(&at, config)?;
         }
         Ok(profile)
     }
 
-    fn enable(
-        &mut self,
-        at: &str,
-        point: Point,
-        json: &EnabledJson,
-        available: &[Available],
-    ) -> Result<(), String> {
-        let name = &json.name;
-        if let Some(weight) = json.weight.filter(|weight| !WEIGHTS.contains(weight)) {
-            return Err(format!(
-                "{at}: a weight of {weight} for {name:?} is not between 1 and 100; to switch a plugin off, list \
-                 it under `disabled`"
-            ));
-        }
-        if json.weight.is_some() && !point.hooks.contains(Hooks::SCORE) {
-            return Err(format!(
-                "{at}: {name:?} has a weight, which only `score` and `multiPoint` take"
-            ));
-        }
-        if let Some(plugin) = Plugin::named(name) {
-            return self.enable_built_in(at, point, plugin, json.weight);
-        }
-        let has = find(at, name, available)?.hooks;
-        let added = has.and(point.hooks);
-        if added == Hooks::NONE {
-            return Err(format!("{at}: the plugin {name:?} has no {}", point.key));
-        }
-        let known = self.external.iter_mut().find(|plugin| plugin.name == *name);
-        match known {
-            Some(plugin) => {
-                plugin.hooks = plugin.hooks.or(added);
-                plugin.weight = json.weight.unwrap_or(plugin.weight);
-            }
-            None => self.external.push(EnabledPlugin {
-                name: name.clone(),
-                hooks: added,
-                weight: json.weight.unwrap_or(1),
+    /// A component takes part in an extension point, after those that were added before.
+    fn add(&mut self, entry: &Entry<'_>, point: Point) {
+        let Known::Component(component) = entry.plugin else {
+            return;
+        };
+        let known = self
+            .external
+            .iter()
+            .position(|plugin| plugin.name == component.name);
+        let at = known.unwrap_or(self.external.len());
+        if known.is_none() {
+            self.external.push(EnabledPlugin {
+                name: component.name.clone(),
+                hooks: Hooks::NONE,
+                weight: WEIGHT,
                 args: "{}".to_owned(),
-            }),
+            });
         }
-        Ok(())
-    }
-
-    fn enable_built_in(
-        &mut self,
-        at: &str,
-        point: Point,
-        plugin: Plugin,
-        weight: Option<i64>,
-    ) -> Result<(), String> {
-        if let Some(weight) = weight {
-            if plugin.default_weight() == 0 {
-                return Err(format!("{at}: the plugin {:?} does not score", plugin.name()));
+        if let Some(plugin) = self.external.get_mut(at) {
+            plugin.hooks = plugin.hooks.or(point.hooks);
+            if point.hooks == Hooks::SCORE {
+                plugin.weight = entry.weight.unwrap_or(WEIGHT);
             }
-            self.weights.push((plugin, weight));
         }
-        if point.hooks.contains(Hooks::FILTER) {
-            self.disabled.remove(plugin);
-            self.enabled.insert(plugin);
+        if point.hooks == Hooks::RESERVE {
+            self.reserving.push(at);
         }
-        if point.hooks.contains(Hooks::SCORE) {
-            self.scoreless.remove(plugin);
-        }
-        Ok(())
-    }
-
-    fn disable(&mut self, at: &str, point: Point, name: &str, available: &[Available]) -> Result<(), String> {
-        if name == ALL {
-            for plugin in Plugin::ALL {
-                self.disable_built_in(at, point, plugin)?;
-            }
-            for plugin in &mut self.external {
-                plugin.hooks = plugin.hooks.without(point.hooks);
-            }
-            return Ok(());
-        }
-        if let Some(plugin) = Plugin::named(name) {
-            return self.disable_built_in(at, point, plugin);
-        }
-        find(at, name, available)?;
-        if let Some(plugin) = self.external.iter_mut().find(|plugin| plugin.name == name) {
-            plugin.hooks = plugin.hooks.without(point.hooks);
-        }
-        Ok(())
-    }
-
-    fn disable_built_in(&mut self, at: &str, point: Point, plugin: Plugin) -> Result<(), String> {
-        if point.hooks == Hooks::ALL {
-            self.disabled.insert(plugin);
-            self.enabled.remove(plugin);
-        } else if point.hooks == Hooks::SCORE {
-            self.scoreless.insert(plugin);
-        } else if point.hooks == Hooks::FILTER {
-            return Err(format!(
-                "{at}: the filter of the built-in {:?} cannot be switched off alone; use `multiPoint`",
-                plugin.name()
-            ));
-        }
-        Ok(())
     }
 
     fn set_args(&mut self, at: &str, ArgsJson { name, args }: ArgsJson) -> Result<(), String> {
@@ -255,130 +238,214 @@ impl Profile {
         let plugin = self.external.iter_mut().find(|plugin| plugin.name == name);
         let plugin =
             plugin.ok_or_else(|| format!("{at}: the plugin {name:?} is not enabled in this profile"))?;
-        plugin.args = args.to_string();
+        if !args.is_null() {
+            plugin.args = args.to_string();
+        }
         Ok(())
     }
 }
 
-fn find<'a>(at: &str, name: &str, available: &'a [Available]) -> Result<&'a Available, String> {
-    let found = available.iter().find(|plugin| plugin.name == name);
-    found.ok_or_else(|| {
-        let built_in = Plugin::ALL.map(Plugin::name).join(", ");
-        let components: Vec<&str> = available.iter().map(|plugin| plugin.name.as_str()).collect();
-        let components = match components.is_empty() {
-            true => "the module has no others".to_owned(),
-            false => format!("the module's own are {}", components.join(", ")),
+/// What the built-in plugins among these do.
+fn built_in(pre_filter: &[Entry<'_>], filter: &[Entry<'_>], score: &[Entry<'_>]) -> BuiltIns {
+    let is_affinity = |entry: &Entry<'_>| entry.plugin.is(Known::BuiltIn(Plugin::NodeAffinity));
+    let mut built_in = BuiltIns::none();
+    for entry in filter {
+        if let Known::BuiltIn(plugin) = entry.plugin {
+            built_in.set_filter(plugin);
+        }
+    }
+    for entry in score {
+        if let Known::BuiltIn(plugin) = entry.plugin {
+            built_in.set_weight(plugin, entry.weight.unwrap_or(WEIGHT));
+        }
+    }
+    if pre_filter.iter().any(is_affinity) {
+        built_in.set_narrows();
+    }
+    built_in
+}
+
+impl<'a> Known<'a> {
+    fn find(at: &str, name: &str, available: &'a [Available]) -> Result<Self, String> {
+        if let Some(plugin) = Plugin::named(name) {
+            return Ok(Self::BuiltIn(plugin));
+        }
+        let found = available.iter().find(|plugin| plugin.name == name);
+        found.map(Self::Component).ok_or_else(|| {
+            let built_in = Plugin::ALL.map(Plugin::name).join(", ");
+            let components: Vec<&str> = available.iter().map(|plugin| plugin.name.as_str()).collect();
+            let components = match components.is_empty() {
+                true => "the module has no others".to_owned(),
+                false => format!("the module's own are {}", components.join(", ")),
+            };
+            format!("{at}: there is no plugin {name:?}; built in are {built_in}; {components}")
+        })
+    }
+
+    fn name(self) -> &'a str {
+        match self {
+            Self::BuiltIn(plugin) => plugin.name(),
+            Self::Component(component) => &component.name,
+        }
+    }
+
+    fn hooks(self) -> Hooks {
+        match self {
+            Self::BuiltIn(plugin) => plugin.hooks(),
+            Self::Component(component) => component.hooks,
+        }
+    }
+
+    /// Whether both are the same: no component has the name of a built-in plugin.
+    fn is(self, other: Known<'_>) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn find(at: String, name: &str, point: Point, available: &'a [Available]) -> Result<Self, String> {
+        let plugin = Known::find(&at, name, available)?;
+        if plugin.hooks().and(point.hooks) == Hooks::NONE {
+            return Err(format!("{at}: the plugin {name:?} has no {}", point.key));
+        }
+        Ok(Self {
+            at,
+            plugin,
+            weight: None,
+        })
+    }
+
+    fn with_weight(self, weight: Option<i64>, point: Point) -> Result<Self, String> {
+        let (at, name) = (&self.at, self.plugin.name());
+        if let Some(weight) = weight {
+            if !WEIGHTS.contains(&weight) {
+                return Err(format!(
+                    "{at}: a weight of {weight} for {name:?} is not between 1 and 100; to switch a plugin off, \
+                     list it under `disabled`"
+                ));
+            }
+            if !point.hooks.contains(Hooks::SCORE) {
+                return Err(format!(
+                    "{at}: {name:?} has a weight, which only `score` and `multiPoint` take"
+                ));
+            }
+            if !self.plugin.hooks().contains(Hooks::SCORE) {
+                return Err(format!("{at}: the plugin {name:?} does not score"));
+            }
+        }
+        Ok(Self { weight, ..self })
+    }
+}
+
+impl<'a> List<'a> {
+    fn read(at: &str, point: Point, json: PointJson, available: &'a [Available]) -> Result<Self, String> {
+        let mut list = Self {
+            enabled: Vec::with_capacity(json.enabled.len()),
+            disabled: Vec::with_capacity(json.disabled.len()),
+            all_disabled: None,
         };
-        format!("{at}: there is no plugin {name:?}; built in are {built_in}; {components}")
-    })
+        for (position, plugin) in json.disabled.into_iter().enumerate() {
+            let at = format!("{at}.disabled[{position}]");
+            if plugin.name == ALL {
+                list.all_disabled = Some(at);
+            } else {
+                let entry = Entry::find(at, &plugin.name, point, available)?;
+                list.disabled.push(entry);
+            }
+        }
+        for (position, plugin) in json.enabled.into_iter().enumerate() {
+            let at = format!("{at}.enabled[{position}]");
+            let entry = Entry::find(at, &plugin.name, point, available)?.with_weight(plugin.weight, point)?;
+            if list.enables(entry.plugin) {
+                return Err(format!("{}: {:?} is listed twice", entry.at, plugin.name));
+            }
+            list.enabled.push(entry);
+        }
+        Ok(list)
+    }
+
+    fn enables(&self, plugin: Known<'_>) -> bool {
+        self.enabled.iter().any(|entry| entry.plugin.is(plugin))
+    }
+
+    /// Where a plugin is disabled.
+    fn disables(&self, plugin: Known<'_>) -> Option<&str> {
+        let named = self.disabled.iter().find(|entry| entry.plugin.is(plugin));
+        named
+            .map(|entry| entry.at.as_str())
+            .or(self.all_disabled.as_deref())
+    }
+
+    /// What comes of the default plugins with this list of `multiPoint`.
+    fn on_top_of(self, defaults: &BuiltIns) -> Vec<Entry<'a>> {
+        let default = |plugin: Plugin| Entry {
+            at: String::new(),
+            plugin: Known::BuiltIn(plugin),
+            weight: Some(defaults.weight(plugin)),
+        };
+        let defaults = Plugin::ALL
+            .into_iter()
+            .filter(|plugin| defaults.runs(*plugin))
+            .map(default);
+        let is_kept =
+            |entry: &Entry<'_>| !self.enables(entry.plugin) && self.disables(entry.plugin).is_none();
+        let mut plugins: Vec<Entry<'a>> = defaults.filter(is_kept).collect();
+        plugins.extend(self.enabled);
+        plugins
+    }
+
+    /// Who takes part in an extension point, in order: those of `multiPoint` that are listed
+    /// here as well, in the order here, the others of `multiPoint`, and those that are only
+    /// listed here.
+    fn expand(&self, point: Point, multi_point: &[Entry<'a>]) -> Vec<Entry<'a>> {
+        let has_point = |entry: &&Entry<'a>| {
+            entry.plugin.hooks().contains(point.hooks) && self.disables(entry.plugin).is_none()
+        };
+        let expanded: Vec<&Entry<'a>> = multi_point.iter().filter(has_point).collect();
+        let is_expanded = |plugin: Known<'_>| expanded.iter().any(|entry| entry.plugin.is(plugin));
+        let (first, last): (Vec<&Entry<'a>>, Vec<&Entry<'a>>) =
+            self.enabled.iter().partition(|entry| is_expanded(entry.plugin));
+        let between = expanded.iter().filter(|entry| !self.enables(entry.plugin));
+        first
+            .into_iter()
+            .chain(between.copied())
+            .chain(last)
+            .cloned()
+            .collect()
+    }
+
+    /// Refuses what this list of `preFilter` says of built-in plugins and cannot be done. What
+    /// a built-in plugin looks up once for its filter is no step of its own here, but for the
+    /// nodes that a pod names.
+    fn check_built_in(&self, filter: &[Entry<'_>]) -> Result<(), String> {
+        let filters = |plugin: Plugin| filter.iter().any(|entry| entry.plugin.is(Known::BuiltIn(plugin)));
+        for plugin in Plugin::ALL {
+            let (known, name) = (Known::BuiltIn(plugin), plugin.name());
+            if !plugin.hooks().contains(Hooks::PRE_FILTER) || self.enables(known) {
+                continue;
+            }
+            if let Some(at) = self.disables(known).filter(|_| filters(plugin)) {
+                return Err(format!(
+                    "{at}: the built-in {name:?} filters, and cannot without its preFilter; disable its `filter` \
+                     as well"
+                ));
+            }
+        }
+        for entry in &self.enabled {
+            let Known::BuiltIn(plugin) = entry.plugin else {
+                continue;
+            };
+            if !filters(plugin) && plugin != Plugin::NodeAffinity {
+                return Err(format!(
+                    "{}: the preFilter of the built-in {:?} does nothing without its `filter`, which is off",
+                    entry.at,
+                    plugin.name()
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::external::Normalize;
-
-    fn available() -> Vec<Available> {
-        let plugin = |name: &str, hooks| Available {
-            name: name.to_owned(),
-            hooks,
-            normalize: Normalize::None,
-            node_fields: Vec::new(),
-            pod_fields: Vec::new(),
-        };
-        vec![
-            plugin("Cost", Hooks::ALL),
-            plugin("Quota", Hooks::FILTER.or(Hooks::RESERVE)),
-        ]
-    }
-
-    fn read(plugins: Value) -> Result<Profile, String> {
-        let entry = json!({"schedulerName": "s", "plugins": plugins});
-        Profile::read("profiles[0]", entry, &available())
-    }
-
-    #[test]
-    fn a_component_takes_part_where_it_is_enabled() {
-        let profile = read(json!({
-            "multiPoint": {"enabled": [{"name": "Quota"}]},
-            "score": {"enabled": [{"name": "Cost", "weight": 5}]},
-            "reserve": {"disabled": [{"name": "Quota"}]}
-        }))
-        .unwrap();
-        let plugin = |name: &str, hooks, weight| EnabledPlugin {
-            name: name.to_owned(),
-            hooks,
-            weight,
-            args: "{}".to_owned(),
-        };
-        assert_eq!(
-            profile.external,
-            [plugin("Quota", Hooks::FILTER, 1), plugin("Cost", Hooks::SCORE, 5)]
-        );
-    }
-
-    #[test]
-    fn arguments_are_those_of_the_profile() {
-        let entry = json!({
-            "schedulerName": "s",
-            "plugins": {"multiPoint": {"enabled": [{"name": "Cost"}]}},
-            "pluginConfig": [{"name": "Cost", "args": {"limit": 3}}]
-        });
-        let profile = Profile::read("profiles[0]", entry, &available()).unwrap();
-        assert_eq!(profile.external[0].args, r#"{"limit":3}"#);
-    }
-
-    #[test]
-    fn built_in_plugins_can_be_off_or_only_filter() {
-        let profile = read(json!({
-            "multiPoint": {"disabled": [{"name": "*"}], "enabled": [{"name": "NodeResourcesFit", "weight": 2}]},
-            "score": {"disabled": [{"name": "TaintToleration"}]}
-        }))
-        .unwrap();
-        assert!(!profile.disabled.contains(Plugin::NodeResourcesFit));
-        assert!(profile.disabled.contains(Plugin::NodePorts));
-        assert!(profile.scoreless.contains(Plugin::TaintToleration));
-        assert_eq!(profile.weights, [(Plugin::NodeResourcesFit, 2)]);
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let refused = |plugins: Value, text: &str| {
-            let error = read(plugins).unwrap_err();
-            assert!(error.contains(text), "{error}");
-        };
-        refused(
-            json!({"score": {"enabled": [{"name": "Cost", "weight": 0}]}}),
-            "profiles[0].plugins.score.enabled[0]: a weight of 0 for \"Cost\" is not between 1 and 100",
-        );
-        refused(
-            json!({"score": {"enabled": [{"name": "Cost", "weight": -3}]}}),
-            "a weight of -3",
-        );
-        refused(
-            json!({"filter": {"enabled": [{"name": "Nope"}]}}),
-            "profiles[0].plugins.filter.enabled[0]: there is no plugin \"Nope\"; built in are NodeUnschedulable",
-        );
-        refused(
-            json!({"filter": {"disabled": [{"name": "Nope"}]}}),
-            "the module's own are Cost, Quota",
-        );
-        refused(
-            json!({"score": {"enabled": [{"name": "Quota"}]}}),
-            "the plugin \"Quota\" has no score",
-        );
-        refused(
-            json!({"filter": {"enabled": [{"name": "Cost", "weight": 2}]}}),
-            "which only `score` and `multiPoint` take",
-        );
-        refused(json!({"bind": {}}), "unknown field `bind`");
-        let entry = json!({"schedulerName": "s", "pluginConfig": [{"name": "Cost", "args": {}}]});
-        assert!(
-            Profile::read("profiles[0]", entry, &available())
-                .unwrap_err()
-                .contains("profiles[0].pluginConfig[0]: the plugin \"Cost\" is not enabled in this profile")
-        );
-    }
-}
+mod tests;

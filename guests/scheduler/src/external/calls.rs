@@ -33,11 +33,6 @@ impl Hooks {
     pub(crate) fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
-
-    /// What the other does not have.
-    pub(crate) fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
 }
 
 /// How raw scores become scores from 0 to 100.

@@ -19,10 +19,14 @@ struct Scripted {
     open: Vec<String>,
 }
 
-const HOOKS: [(&str, Hooks); 5] = [
+const HOOKS: [(&str, Hooks); 9] = [
     ("Odd", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("NotOne", Hooks(Hooks::FILTER.0 | Hooks::SCORE.0)),
     ("Rising", Hooks::SCORE),
+    ("Looker", Hooks(Hooks::PRE_FILTER.0 | Hooks::FILTER.0)),
+    ("Porter", Hooks::PRE_FILTER),
+    ("Fussy", Hooks::PRE_FILTER),
+    ("Mortal", Hooks(Hooks::FILTER.0 | Hooks::RESERVE.0)),
     ("Ledger", Hooks::RESERVE),
     ("Objector", Hooks::RESERVE),
 ];
@@ -76,8 +80,12 @@ impl PluginCalls for Scripted {
             "NotOne" => *node != 1,
             _ => true,
         };
+        if name == "Mortal" && cycle == 2 {
+            return Err(Failure::Ended("trapped".to_owned()));
+        }
+        let is_rejected = name == "Fussy" && cycle > 1;
         Ok(Evaluation {
-            rejection: None,
+            rejection: is_rejected.then(|| "pod is not the first".to_owned()),
             verdicts: match asked.contains(Hooks::FILTER) {
                 true => nodes.iter().map(|node| u16::from(!accepts(node))).collect(),
                 false => Vec::new(),
@@ -96,6 +104,7 @@ impl PluginCalls for Scripted {
                 hook: HookName::Reserve,
                 message: "node(s) are taken".to_owned(),
             })),
+            "Mortal" if cycle == 3 => Err(Failure::Ended("trapped".to_owned())),
             _ => Ok(()),
         }
     }
@@ -119,7 +128,7 @@ impl PluginCalls for Scripted {
     }
 }
 
-/// A scheduler with these plugins in this order, six nodes and one pod.
+/// A scheduler with these plugins in this order, six nodes, n0 to n5, and one pod.
 fn scheduler(plugins: &[&str]) -> (Scheduler, Log) {
     let enabled: Vec<_> = plugins.iter().map(|name| json!({"name": name})).collect();
     let config = json!({"profiles": [{
@@ -135,20 +144,36 @@ fn scheduler(plugins: &[&str]) -> (Scheduler, Log) {
     for number in 0..6 {
         show_node(&mut scheduler, number);
     }
-    let pod = json!({
-        "metadata": {"namespace": "ns", "name": "p", "uid": "u"},
-        "spec": {"containers": [{"name": "c"}]}
-    });
-    let pod = pod.to_string();
-    scheduler
-        .upsert(Resource::Pods, &key(), pod.as_bytes(), false, 0)
-        .unwrap();
+    show_pod(&mut scheduler, &json!({}));
     (scheduler, log)
 }
 
+/// The pod, with this status.
+fn show_pod(scheduler: &mut Scheduler, status: &serde_json::Value) {
+    let pod = json!({
+        "metadata": {"namespace": "ns", "name": "p", "uid": "u"},
+        "spec": {"containers": [{"name": "c"}]},
+        "status": status
+    });
+    scheduler
+        .upsert(Resource::Pods, &key(), pod.to_string().as_bytes(), false, 0)
+        .unwrap();
+}
+
+fn hide_nodes(scheduler: &mut Scheduler, numbers: &[u32]) {
+    for number in numbers {
+        scheduler.delete(Resource::Nodes, &PodKey::new("", &format!("n{number}")), 0);
+    }
+}
+
 fn show_node(scheduler: &mut Scheduler, number: u32) {
+    show_node_with(scheduler, number, json!({"resourceVersion": "1"}));
+}
+
+fn show_node_with(scheduler: &mut Scheduler, number: u32, mut metadata: serde_json::Value) {
     let name = format!("n{number}");
-    let node = json!({"metadata": {"name": name}, "status": {"allocatable": {"cpu": "1", "pods": "10"}}});
+    metadata["name"] = json!(name);
+    let node = json!({"metadata": metadata, "status": {"allocatable": {"cpu": "1", "pods": "10"}}});
     scheduler
         .upsert(
             Resource::Nodes,
@@ -182,7 +207,7 @@ fn one_plugin_costs_one_call() {
             "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 6 with pod"
         ]
     );
-    scheduler.conclude(&assignment, true);
+    scheduler.conclude(&assignment, true, 0);
     assert_eq!(take(&log), ["Odd end 1"]);
 }
 
@@ -203,12 +228,73 @@ fn several_filter_one_after_the_other_and_score_what_is_left() {
     );
 }
 
+fn evaluations(log: &Log) -> Vec<String> {
+    let is_evaluation = |call: &String| call.contains("evaluate");
+    take(log).into_iter().filter(is_evaluation).collect()
+}
+
+#[test]
+fn a_single_node_is_not_scored() {
+    // Alone from the start, and alone after the filters.
+    for (plugins, expected) in [
+        (["Odd", "Rising"], vec!["Odd evaluate 1 [5] 2 with pod"]),
+        (["Rising", "Ledger"], vec!["Ledger evaluate 1 [] 0 with pod"]),
+    ] {
+        let (mut scheduler, log) = scheduler(&plugins);
+        hide_nodes(&mut scheduler, &[0, 1, 2, 3, 4]);
+        assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+        assert_eq!(evaluations(&log), expected);
+    }
+    let (mut scheduler, log) = scheduler(&["Odd", "Rising"]);
+    hide_nodes(&mut scheduler, &[1, 3]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    assert_eq!(evaluations(&log), ["Odd evaluate 1 [0, 2, 4, 5] 6 with pod"]);
+}
+
+#[test]
+fn a_pod_is_looked_at_once_in_an_attempt_with_a_nominated_node() {
+    let plugins = ["Looker", "Porter", "Odd", "Rising"];
+    let (mut scheduler, log) = scheduler(&plugins);
+    show_pod(&mut scheduler, &json!({"nominatedNodeName": "n2"}));
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
+    assert_eq!(
+        evaluations(&log),
+        [
+            "Porter evaluate 1 [] 1 with pod",
+            "Looker evaluate 1 [2] 3 with pod",
+            "Odd evaluate 1 [2] 2 with pod",
+            "Looker evaluate 1 [0, 1, 2, 3, 4, 5] 2",
+            "Odd evaluate 1 [0, 1, 2, 3, 4, 5] 6",
+            "Rising evaluate 1 [1, 3, 5] 4 with pod"
+        ]
+    );
+    let (mut scheduler, log) = self::scheduler(&plugins);
+    show_pod(&mut scheduler, &json!({"nominatedNodeName": "n3"}));
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    assert_eq!(&*assignment.node, "n3", "not the one with the highest score");
+    assert_eq!(evaluations(&log).len(), 3, "nothing is scored");
+}
+
+#[test]
+fn nobody_filters_no_nodes() {
+    let (mut scheduler, log) = scheduler(&["Odd", "Looker"]);
+    hide_nodes(&mut scheduler, &[1, 3, 5]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Fail(_)));
+    assert_eq!(
+        evaluations(&log),
+        [
+            "Odd evaluate 1 [0, 2, 4] 2 with pod",
+            "Looker evaluate 1 [] 1 with pod"
+        ]
+    );
+}
+
 #[test]
 fn the_reasons_of_all_are_counted() {
     let (mut scheduler, _) = scheduler(&["Odd", "NotOne"]);
-    for number in [3, 5] {
-        scheduler.delete(Resource::Nodes, &PodKey::new("", &format!("n{number}")), 0);
-    }
+    hide_nodes(&mut scheduler, &[3, 5]);
     let Decision::Fail(failure) = scheduler.schedule(&key(), 0) else {
         panic!("no node");
     };
@@ -240,9 +326,9 @@ fn an_objection_is_taken_back_from_all_in_reverse() {
             "Objector reserve 1 5",
             "Objector unreserve 1 5",
             "Ledger unreserve 1 5",
+            "Odd end 1",
             "Ledger end 1",
-            "Objector end 1",
-            "Odd end 1"
+            "Objector end 1"
         ]
     );
 }
@@ -254,7 +340,7 @@ fn a_failed_binding_is_taken_back_and_the_next_attempt_is_another() {
         panic!("bound");
     };
     take(&log);
-    scheduler.conclude(&assignment, false);
+    scheduler.conclude(&assignment, false, 0);
     let slot = assignment
         .reservation
         .as_ref()
@@ -270,6 +356,36 @@ fn a_failed_binding_is_taken_back_and_the_next_attempt_is_another() {
             .iter()
             .any(|call| call.starts_with("Ledger reserve 2 "))
     );
+}
+
+#[test]
+fn an_instance_is_told_nothing_of_attempts_that_began_with_another() {
+    let (mut scheduler, log) = scheduler(&["Ledger", "Mortal"]);
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    scheduler.delete(Resource::Pods, &key(), 0);
+    show_pod(&mut scheduler, &json!({}));
+    take(&log);
+    // In the second attempt its instance ends while it judges, in the third while it reserves.
+    let Decision::Fail(failure) = scheduler.schedule(&key(), 0) else {
+        panic!("trapped");
+    };
+    assert_eq!(failure.message, "running plugin \"Mortal\": evaluate: trapped");
+    assert_eq!(take(&log), ["Mortal evaluate 2 [1, 2, 3, 4, 5, 0] 2 with pod"]);
+    assert!(matches!(scheduler.schedule(&key(), 60_000), Decision::Fail(_)));
+    let calls = take(&log);
+    assert_eq!(calls[0], "Mortal update 6 gone 0", "the next one knows no nodes");
+    let after: Vec<&String> = calls
+        .iter()
+        .skip_while(|call| !call.contains("Mortal reserve"))
+        .collect();
+    assert_eq!(after.len(), 3, "{after:?}");
+    assert!(after[1].starts_with("Ledger unreserve 3") && after[2] == "Ledger end 3");
+    scheduler.conclude(&assignment, false, 60_000);
+    let calls = take(&log);
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(calls.iter().all(|call| call.starts_with("Ledger ")));
 }
 
 /// Schedules another pod of the same name.
@@ -289,18 +405,93 @@ fn schedule_anew(scheduler: &mut Scheduler) {
 fn plugins_are_told_of_nodes_once_and_of_those_that_changed() {
     let (mut scheduler, log) = scheduler(&["Odd"]);
     assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
-    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
-    show_node(&mut scheduler, 1);
+    hide_nodes(&mut scheduler, &[0]);
+    show_node_with(&mut scheduler, 1, json!({"annotations": {"a": "b"}}));
     take(&log);
     schedule_anew(&mut scheduler);
     assert_eq!(take(&log)[0], "Odd update 2 gone 1");
 }
 
 #[test]
+fn a_node_that_says_what_it_said_is_no_news_to_plugins_or_to_pods_that_they_rejected() {
+    let (mut scheduler, log) = scheduler(&["Odd"]);
+    hide_nodes(&mut scheduler, &[1, 3, 5]);
+    assert!(matches!(scheduler.schedule(&key(), 0), Decision::Fail(_)));
+    scheduler.take_items();
+    take(&log);
+    for number in [2, 4] {
+        show_node_with(&mut scheduler, number, json!({"resourceVersion": "7"}));
+    }
+    assert_eq!(scheduler.take_items(), []);
+    show_node_with(
+        &mut scheduler,
+        2,
+        json!({"resourceVersion": "8", "annotations": {"a": "b"}}),
+    );
+    assert_eq!(scheduler.take_items().len(), 1);
+    assert!(matches!(scheduler.schedule(&key(), 60_000), Decision::Fail(_)));
+    assert_eq!(
+        take(&log)[..2],
+        ["Odd update 1 gone 0", "Odd evaluate 2 [0, 2, 4] 6 with pod"]
+    );
+}
+
+#[test]
+fn what_a_plugin_lets_go_of_brings_back_pods_that_it_rejected() {
+    for is_bound in [true, false] {
+        let (mut scheduler, _) = scheduler(&["Ledger", "Fussy"]);
+        let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+            panic!("bound");
+        };
+        let other = PodKey::new("ns", "fussed-over");
+        let pod = json!({"metadata": {"uid": "o"}, "spec": {"containers": [{"name": "c"}]}});
+        let pod = pod.to_string();
+        scheduler
+            .upsert(Resource::Pods, &other, pod.as_bytes(), false, 0)
+            .unwrap();
+        assert!(matches!(scheduler.schedule(&other, 0), Decision::Fail(_)));
+        // That the first pod went, or is where it was put, is known before its binding is.
+        scheduler.delete(Resource::Pods, &key(), 0);
+        assert!(matches!(scheduler.schedule(&other, 60_000), Decision::Fail(_)));
+        scheduler.take_items();
+        scheduler.conclude(&assignment, is_bound, 60_000);
+        let items = scheduler.take_items();
+        assert_eq!(items.len(), 1);
+        assert_eq!(items[0].key, other);
+        assert_eq!(
+            scheduler.bind_failed(&assignment, "no", 60_000),
+            None,
+            "it is gone"
+        );
+    }
+}
+
+#[test]
+fn a_number_is_no_other_nodes_while_a_pod_is_on_its_way() {
+    let (mut scheduler, log) = scheduler(&["Ledger"]);
+    hide_nodes(&mut scheduler, &[1, 2, 3, 4, 5]);
+    let Decision::Bind(assignment) = scheduler.schedule(&key(), 0) else {
+        panic!("bound");
+    };
+    scheduler.delete(Resource::Pods, &key(), 0);
+    hide_nodes(&mut scheduler, &[0]);
+    (6..12).for_each(|number| show_node(&mut scheduler, number));
+    let nodes = &scheduler.parts_for_test().1.nodes;
+    let present = nodes.iter().filter(|(_, node)| node.present);
+    let slots: Vec<u32> = present.map(|(slot, _)| slot).collect();
+    assert_eq!(slots, [1, 2, 3, 4, 5, 6], "0 is not given away");
+    take(&log);
+    scheduler.conclude(&assignment, false, 0);
+    assert_eq!(take(&log), ["Ledger unreserve 1 0", "Ledger end 1"]);
+    show_node(&mut scheduler, 12);
+    assert_eq!(scheduler.parts_for_test().1.nodes.slot("n12"), Some(0));
+}
+
+#[test]
 fn a_node_that_takes_the_number_of_another_comes_after_that_went() {
     let (mut scheduler, log) = scheduler(&["Odd"]);
     assert!(matches!(scheduler.schedule(&key(), 0), Decision::Bind(_)));
-    scheduler.delete(Resource::Nodes, &PodKey::new("", "n0"), 0);
+    hide_nodes(&mut scheduler, &[0]);
     show_node(&mut scheduler, 9);
     take(&log);
     schedule_anew(&mut scheduler);

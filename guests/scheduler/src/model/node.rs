@@ -155,6 +155,8 @@ pub(crate) struct Node {
     pub(crate) pods: i64,
     /// Host ports in use, one entry per claim.
     pub(crate) ports: Vec<HostPort>,
+    /// How many attempts still name it by its slot.
+    pub(crate) holds: usize,
 }
 
 impl Node {
@@ -177,6 +179,17 @@ impl Node {
             }
         }
     }
+}
+
+/// What came of taking over what a node says of itself.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing: it says what it said.
+    None,
+    /// It is there now.
+    Added,
+    /// It said this before.
+    From(NodeSpec),
 }
 
 /// One entry of the nodes' journal.
@@ -297,15 +310,14 @@ impl Nodes {
         self.images.get(image).copied().unwrap_or(0)
     }
 
-    /// Adds a node or takes over what it now says of itself; the former spec, if it was there.
-    pub(crate) fn set(&mut self, name: &str, spec: NodeSpec) -> (u32, Option<NodeSpec>) {
+    /// Adds a node or takes over what it now says of itself.
+    pub(crate) fn set(&mut self, name: &str, spec: NodeSpec) -> (u32, Change) {
         let slot = self.slot_for(name);
         let node = &mut self.slots[slot as usize];
-        let before = node.present.then(|| std::mem::take(&mut node.spec));
-        if before.as_ref() == Some(&spec) {
-            node.spec = spec;
-            return (slot, before);
+        if node.present && node.spec == spec {
+            return (slot, Change::None);
         }
+        let before = node.present.then(|| std::mem::take(&mut node.spec));
         if before.is_none() {
             node.present = true;
             self.present += 1;
@@ -315,10 +327,10 @@ impl Nodes {
         }
         self.slots[slot as usize].spec = spec;
         self.respecify(slot);
-        (slot, before)
+        (slot, before.map_or(Change::Added, Change::From))
     }
 
-    /// Takes a node out; it stays as a ghost while it holds pods.
+    /// Takes a node out; it stays as a ghost while it holds pods or is held.
     pub(crate) fn remove(&mut self, name: &str) -> Option<NodeSpec> {
         let slot = self.slot(name)?;
         let node = &mut self.slots[slot as usize];
@@ -364,6 +376,21 @@ impl Nodes {
         if let Some(node) = self.slots.get_mut(slot as usize) {
             node.vacate(shape);
             self.journal.push(NodeChange::Usage(slot), self.slots.len());
+            self.reclaim(slot);
+        }
+    }
+
+    /// The slot goes to no other node until it is let go as often as it was held.
+    pub(crate) fn hold(&mut self, slot: u32) {
+        if let Some(node) = self.slots.get_mut(slot as usize) {
+            node.holds += 1;
+        }
+    }
+
+    /// See [`Self::hold`].
+    pub(crate) fn let_go(&mut self, slot: u32) {
+        if let Some(node) = self.slots.get_mut(slot as usize).filter(|node| node.holds > 0) {
+            node.holds -= 1;
             self.reclaim(slot);
         }
     }
@@ -418,7 +445,7 @@ impl Nodes {
         let Some(node) = self.slots.get_mut(slot as usize) else {
             return;
         };
-        if node.present || node.pods > 0 {
+        if node.present || node.pods > 0 || node.holds > 0 {
             return;
         }
         self.by_name.remove(&node.name);
@@ -476,14 +503,27 @@ mod tests {
     #[test]
     fn a_removed_node_stays_as_a_ghost_until_its_pods_are_gone() {
         let mut nodes = Nodes::default();
-        let (slot, before) = nodes.set("a", node("z"));
-        assert!(before.is_none());
+        let (slot, change) = nodes.set("a", node("z"));
+        assert_eq!(change, Change::Added);
         nodes.occupy(slot, &Shape::default());
         nodes.remove("a");
         assert_eq!((nodes.present(), nodes.slot("a")), (0, Some(slot)));
         nodes.vacate(slot, &Shape::default());
         assert_eq!(nodes.slot("a"), None);
         assert_eq!(nodes.slot_for("b"), slot);
+    }
+
+    #[test]
+    fn a_slot_that_is_held_goes_to_no_other_node() {
+        let mut nodes = Nodes::default();
+        let (slot, _) = nodes.set("a", node("z"));
+        nodes.hold(slot);
+        nodes.remove("a");
+        assert_ne!(nodes.set("b", node("z")).0, slot);
+        nodes.let_go(slot);
+        assert_eq!(nodes.set("c", node("z")).0, slot);
+        nodes.let_go(slot);
+        assert_eq!(nodes.set("c", node("y")), (slot, Change::From(node("z"))));
     }
 
     #[test]
@@ -514,7 +554,7 @@ mod tests {
         let mut nodes = Nodes::default();
         nodes.set("a", node("1"));
         let end = nodes.journal().end();
-        nodes.set("a", node("1"));
+        assert_eq!(nodes.set("a", node("1")), (0, Change::None));
         assert_eq!(nodes.journal().end(), end);
     }
 

@@ -144,6 +144,13 @@ pub(crate) struct SpreadConstraint {
     pub(crate) node_taints_policy: InclusionPolicy,
 }
 
+impl SpreadConstraint {
+    /// Whether it keeps pods off nodes; otherwise it scores.
+    pub(crate) fn filters(&self) -> bool {
+        self.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule
+    }
+}
+
 /// One term of pod affinity or anti-affinity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AffinityTerm {
@@ -187,6 +194,14 @@ pub(crate) struct PodAffinity {
 }
 
 impl PodAffinity {
+    /// What of it only scores.
+    pub(crate) fn preferences(&self) -> Self {
+        Self {
+            preferred: self.preferred.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Every term.
     pub(crate) fn terms(&self) -> impl Iterator<Item = &AffinityTerm> {
         self.required

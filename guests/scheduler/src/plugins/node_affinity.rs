@@ -4,7 +4,6 @@ use crate::config::Config;
 use crate::labels::Operator;
 use crate::model::node::{Node, NodeSpec};
 use crate::model::template::{NodeTerm, Shape};
-use crate::plugins::Plugin;
 
 /// Why a node is out.
 pub(crate) const REASON: &str = "node(s) didn't match Pod's node affinity/selector";
@@ -80,7 +79,7 @@ impl Narrowed<'_> {
 /// The nodes that a pod names itself, by being pinned or in its required terms (`PreFilter`).
 pub(crate) fn narrow<'a>(shape: &'a Shape, pinned: Option<&'a str>, config: &Config) -> Narrowed<'a> {
     match pinned {
-        _ if !config.runs(Plugin::NodeAffinity) => Narrowed::All,
+        _ if !config.narrows() => Narrowed::All,
         Some(name) => Narrowed::To(vec![name]),
         None => narrow_by_terms(shape),
     }

@@ -6,7 +6,8 @@
 use super::Scheduler;
 use crate::cycle::{self, Wishes};
 use crate::decision::{Assignment, Decision};
-use crate::external::{Attempt, Stop};
+use crate::events::Event;
+use crate::external::{Attempt, Reservation, Stop};
 use crate::fit_error::FitError;
 use crate::model::PodKey;
 use crate::model::pod::Place;
@@ -67,13 +68,21 @@ impl Scheduler {
         self.cycles += 1;
         let mut attempt = Attempt::new(self.cycles, &body);
         match self.find_and_reserve(profile, key, template, &mut attempt) {
-            Ok(slot) => match self.assume(key, slot, now_ms) {
-                Decision::Bind(assignment) => Decision::Bind(Assignment {
-                    reservation: Some(attempt.reservation(profile, slot)),
-                    ..assignment
-                }),
-                other => other,
-            },
+            Ok(slot) => {
+                let reservation = attempt.reservation(profile, slot);
+                // Plugins go by its number until they are told what became of the pod.
+                self.model.nodes.hold(slot);
+                match self.assume(key, slot, now_ms) {
+                    Decision::Bind(assignment) => Decision::Bind(Assignment {
+                        reservation: Some(reservation),
+                        ..assignment
+                    }),
+                    other => {
+                        self.settle_reservation(&reservation, false, now_ms);
+                        other
+                    }
+                }
+            }
             Err(Rejection { by, message }) => {
                 self.profiles[profile]
                     .external
@@ -84,12 +93,24 @@ impl Scheduler {
     }
 
     /// The pod of an assignment was bound, or was not. To be called once for each.
-    pub fn conclude(&mut self, assignment: &Assignment, is_bound: bool) {
-        let Some(reservation) = &assignment.reservation else {
+    pub fn conclude(&mut self, assignment: &Assignment, is_bound: bool, now_ms: u64) {
+        if let Some(reservation) = &assignment.reservation {
+            self.settle_reservation(reservation, is_bound, now_ms);
+        }
+    }
+
+    fn settle_reservation(&mut self, reservation: &Reservation, is_bound: bool, now_ms: u64) {
+        let Some(profile) = self.profiles.get_mut(reservation.profile) else {
             return;
         };
-        if let Some(profile) = self.profiles.get_mut(reservation.profile) {
-            profile.external.settle(reservation, is_bound, &mut *self.calls);
+        let external = &mut profile.external;
+        external.settle(reservation, is_bound, &mut *self.calls);
+        let has_let_go = external.has_reserved(reservation);
+        self.model.nodes.let_go(reservation.slot);
+        // Others may have been rejected for what is not held any more. That the pod left its
+        // node, or came to it, may have been told before.
+        if has_let_go {
+            self.raise(&Event::ForComponents, now_ms);
         }
     }
 
@@ -143,16 +164,15 @@ impl Scheduler {
         let feasible = cycle::feasible(class, model, wishes, rotation, config);
         class.lift(&bars, &model.nodes, config);
         let nodes = model.nodes.present();
-        let mut judge = |slots| {
-            let judged = external.judge(attempt, slots, model, &mut **calls);
-            judged.map_err(|stop| Rejection::of(stop, nodes, false))
-        };
+        let rejected = |stop| Rejection::of(stop, nodes, false);
         if let Some(slot) = feasible.nominated {
-            if !judge(vec![slot])?.accepted.is_empty() {
+            let accepted = external.accept(attempt, slot, model, &mut **calls);
+            if accepted.map_err(rejected)? {
                 return Ok(slot);
             }
         }
-        let judged = judge(feasible.slots)?;
+        let judged = external.judge(attempt, feasible.slots, model, &mut **calls);
+        let judged = judged.map_err(rejected)?;
         let best = cycle::best_of(class, judged.accepted, &judged.scores, rotation, config);
         best.ok_or_else(|| {
             let error = FitError::diagnose(class, pinned, &bars, model, config, &judged.rejected);

@@ -23,11 +23,7 @@ impl Scheduler {
             return Ok(());
         }
         let read = PodRead::parse(&key.namespace, &key.name, body)?;
-        let is_ours = self
-            .config
-            .profiles
-            .iter()
-            .any(|profile| *profile.scheduler_name == *read.pending.scheduler_name);
+        let is_ours = self.profile_of(&read.pending.scheduler_name).is_some();
         let is_unassigned = read.node_name.is_empty();
         if read.finished || (is_unassigned && !is_ours) {
             self.delete_pod(key, now_ms);

@@ -528,3 +528,64 @@ fn a_sampling_scheduler_stops_at_enough_nodes_and_goes_on_from_there() {
     }
     assert_eq!(chosen, ["n0", "n100"]);
 }
+
+/// A scheduler whose only profile has these `plugins`.
+fn with_plugins(plugins: Value) -> Cluster {
+    let config = json!({"profiles": [{"schedulerName": "default-scheduler", "plugins": plugins}]});
+    Cluster(Scheduler::new(serde_json::from_value(config).unwrap()))
+}
+
+#[test]
+fn a_built_in_plugin_that_only_scores_keeps_nobody_off() {
+    let zone = |name: &str| {
+        json!({"metadata": {"labels": {"zone": name, "kubernetes.io/hostname": name}},
+        "spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]},
+        "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "10"}}})
+    };
+    let term = |labels: Value| json!({"labelSelector": {"matchLabels": labels}, "topologyKey": "zone"});
+    let only_scores = |name: &str| {
+        let mut cluster = with_plugins(json!({
+            "multiPoint": {"disabled": [{"name": "*"}]}, "score": {"enabled": [{"name": name}]}
+        }));
+        cluster.put(Resource::Nodes, "/a", &zone("a"), 0);
+        cluster.put(Resource::Nodes, "/b", &zone("b"), 0);
+        cluster.pod("friend", on(pod("1"), "b"), 0);
+        cluster
+    };
+    let mut choosy = pod("1");
+    choosy["spec"]["affinity"] = json!({
+        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 1, "podAffinityTerm": term(json!({"app": "a"}))}]},
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term(json!({"app": "a"}))]}
+    });
+    let mut cluster = only_scores("InterPodAffinity");
+    cluster.pod("p", choosy, 0);
+    assert_eq!(&*cluster.bind("p", 0).node, "b", "it likes its friend");
+
+    let spread = |when: &str| {
+        json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": when,
+        "labelSelector": {"matchLabels": {"app": "a"}}})
+    };
+    let mut even = pod("1");
+    even["spec"]["topologySpreadConstraints"] = json!([spread("ScheduleAnyway")]);
+    let mut cluster = only_scores("PodTopologySpread");
+    cluster.pod("p", even.clone(), 0);
+    assert_eq!(&*cluster.bind("p", 0).node, "a");
+    let missing = json!({"maxSkew": 1, "topologyKey": "missing", "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "a"}}});
+    even["spec"]["topologySpreadConstraints"] = json!([spread("ScheduleAnyway"), missing]);
+    let mut cluster = only_scores("PodTopologySpread");
+    cluster.pod("p", even, 0);
+    assert_eq!(&*cluster.bind("p", 0).node, "a", "no node has the other key");
+}
+
+#[test]
+fn a_filter_can_be_off_while_the_rest_of_its_plugin_runs() {
+    let mut cluster = with_plugins(json!({"filter": {"disabled": [{"name": "NodeResourcesFit"}]}}));
+    cluster.node("a", "1", json!({}), 0);
+    cluster.node("b", "2", json!({}), 0);
+    cluster.pod("p", pod("1"), 0);
+    assert_eq!(&*cluster.bind("p", 0).node, "b", "the emptier one");
+    cluster.pod("q", pod("8"), 0);
+    cluster.bind("q", 0);
+}
