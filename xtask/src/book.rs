@@ -30,7 +30,11 @@ pub(crate) fn build(root: &Path, windlass: &Path) -> Result<()> {
         fs::remove_dir_all(&docs).with_context(|| format!("removing {}", docs.display()))?;
     }
     assemble(root, &docs)?;
-    write(&docs.join("reference/contract.md"), &contract::reference())?;
+    write(&docs.join("reference/contract.md"), &contract::controller())?;
+    write(
+        &docs.join("reference/scheduler-contract.md"),
+        &contract::scheduler(),
+    )?;
     write(
         &docs.join("reference/commands.md"),
         &commands::reference(windlass)?,

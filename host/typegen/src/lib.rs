@@ -60,7 +60,7 @@ pub struct Options<'a> {
     pub language: Language,
     /// What the input is called, for the first line.
     pub file: &'a str,
-    /// Which version of a kind; unset: the stored one of a definition, the only one of an
+    /// Which version of a kind; unset: the stored one of a definition, every one of an
     /// OpenAPI document.
     pub version: Option<&'a str>,
     /// Which kinds, or names of schemas; empty: all kinds.

@@ -1,6 +1,6 @@
 //! Where schemas come from: CustomResourceDefinitions, or an OpenAPI v3 document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -221,7 +221,7 @@ fn open_api(document: &Value, version: Option<&str>, kinds: &[String]) -> Result
         .collect();
     let served = served(document);
     let names = if kinds.is_empty() {
-        all(&definitions, version)
+        all(&definitions, version)?
     } else {
         let picked = kinds.iter().map(|kind| pick(&definitions, kind, version));
         picked.collect::<Result<_, _>>()?
@@ -238,23 +238,41 @@ fn open_api(document: &Value, version: Option<&str>, kinds: &[String]) -> Result
     })
 }
 
-/// Every kind with metadata of its own; every schema, where there are no kinds.
-fn all(definitions: &BTreeMap<String, Value>, version: Option<&str>) -> Vec<String> {
-    let is_wanted = |schema: &Value| {
-        is_object(schema)
-            && gvks(schema)
-                .iter()
-                .any(|gvk| version.is_none_or(|version| gvk.version == version))
+/// Every kind with metadata of its own, in this version if one is wanted; every schema,
+/// where there are no kinds.
+fn all(definitions: &BTreeMap<String, Value>, version: Option<&str>) -> Result<Vec<String>, TypegenError> {
+    let kinds = definitions.iter().filter(|(_, schema)| is_object(schema));
+    let kinds: Vec<(&String, &Value)> = kinds.collect();
+    if kinds.is_empty() && version.is_none() {
+        return Ok(definitions.keys().cloned().collect());
+    }
+    let of_version = |schema: &Value| {
+        let mut gvks = gvks(schema).into_iter();
+        gvks.any(|gvk| version.is_none_or(|version| gvk.version == version))
     };
-    let kinds: Vec<String> = definitions
-        .iter()
-        .filter(|(_, schema)| is_wanted(schema))
-        .map(|(name, _)| name.clone())
-        .collect();
-    if kinds.is_empty() {
-        definitions.keys().cloned().collect()
-    } else {
-        kinds
+    let wanted = kinds.iter().filter(|(_, schema)| of_version(schema));
+    let wanted: Vec<String> = wanted.map(|(name, _)| (*name).clone()).collect();
+    match version {
+        Some(version) if wanted.is_empty() => {
+            let schemas = kinds.iter().map(|(_, schema)| *schema);
+            Err(not_of_version("any kind", version, schemas))
+        }
+        _ => Ok(wanted),
+    }
+}
+
+/// Of none of these schemas is there this version.
+fn not_of_version<'a>(
+    kind: &str,
+    version: &str,
+    schemas: impl IntoIterator<Item = &'a Value>,
+) -> TypegenError {
+    let known = schemas.into_iter().flat_map(gvks).map(|gvk| gvk.version);
+    let known: BTreeSet<String> = known.collect();
+    TypegenError::NoVersion {
+        kind: kind.to_owned(),
+        version: version.to_owned(),
+        known: known.into_iter().collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -269,15 +287,27 @@ fn pick(
     kind: &str,
     version: Option<&str>,
 ) -> Result<String, TypegenError> {
-    if definitions.contains_key(kind) {
-        return Ok(kind.to_owned());
+    let is_of_version = |gvk: &Gvk| version.is_none_or(|version| gvk.version == version);
+    if let Some(schema) = definitions.get(kind) {
+        let gvks = gvks(schema);
+        return match version {
+            Some(version) if !gvks.is_empty() && !gvks.iter().any(is_of_version) => {
+                Err(not_of_version(kind, version, [schema]))
+            }
+            _ => Ok(kind.to_owned()),
+        };
     }
-    let fits = |gvk: &Gvk| gvk.kind == kind && version.is_none_or(|version| gvk.version == version);
+    let fits = |gvk: &Gvk| gvk.kind == kind && is_of_version(gvk);
     let of_kind = definitions
         .iter()
         .filter(|(_, schema)| gvks(schema).iter().any(fits));
     let mut found: Vec<&String> = of_kind.map(|(name, _)| name).collect();
     if found.is_empty() {
+        let is_of_kind = |schema: &&Value| gvks(schema).iter().any(|gvk| gvk.kind == kind);
+        let others: Vec<&Value> = definitions.values().filter(is_of_kind).collect();
+        if let (Some(version), false) = (version, others.is_empty()) {
+            return Err(not_of_version(kind, version, others));
+        }
         let of_name = definitions.keys().filter(|name| short(name) == kind);
         found = of_name.collect();
     }
@@ -285,7 +315,7 @@ fn pick(
         [name] => Ok((*name).clone()),
         [] => Err(TypegenError::NoKind {
             kind: kind.to_owned(),
-            known: all(definitions, None)
+            known: all(definitions, None)?
                 .iter()
                 .map(|name| short(name))
                 .collect::<Vec<_>>()
@@ -347,12 +377,16 @@ fn resource(schema: &Value, version: Option<&str>, served: &[(Gvk, String, bool)
     })
 }
 
-/// The plural as Kubernetes guesses it, for a document without paths.
+/// The plural as English has it, for a document without paths: `gateways`, where
+/// Kubernetes' own guess would be `gatewaies`.
 fn plural(kind: &str) -> String {
     let kind = kind.to_ascii_lowercase();
     if kind.ends_with("endpoints") {
         kind
-    } else if let Some(stem) = kind.strip_suffix('y') {
+    } else if let Some(stem) = kind
+        .strip_suffix('y')
+        .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']))
+    {
         format!("{stem}ies")
     } else if kind.ends_with('s') || kind.ends_with('x') || kind.ends_with("ch") {
         format!("{kind}es")

@@ -184,3 +184,40 @@ fn a_document_of_an_api_server_says_the_plural() {
         "{python}"
     );
 }
+
+#[test]
+fn a_plural_that_nothing_says_is_that_of_english() {
+    let document = |kind: &str| {
+        format!(
+            r#"{{"components": {{"schemas": {{"com.example.v1.{kind}": {{"type": "object", "properties": {{"metadata": {{}}}},
+            "x-kubernetes-group-version-kind": [{{"group": "example.com", "version": "v1", "kind": "{kind}"}}]}}}}}}}}"#
+        )
+    };
+    for (kind, plural) in [
+        ("Gateway", "gateways"),
+        ("Policy", "policies"),
+        ("Ingress", "ingresses"),
+    ] {
+        let python = generate(&document(kind), &options(Language::Python)).unwrap();
+        assert!(python.contains(&format!("plural=\"{plural}\"")), "{python}");
+    }
+}
+
+#[test]
+fn a_version_that_a_document_has_not_is_refused_with_those_that_it_has() {
+    let text = r#"{"components": {"schemas": {"com.example.v1.Goose": {"type": "object", "properties": {"metadata": {}},
+        "x-kubernetes-group-version-kind": [{"group": "example.com", "version": "v1", "kind": "Goose"}]}}}}"#;
+    for kinds in [
+        &[][..],
+        &["Goose".to_owned()],
+        &["com.example.v1.Goose".to_owned()],
+    ] {
+        let options = Options {
+            version: Some("v2"),
+            kinds,
+            ..options(Language::Go)
+        };
+        let error = generate(text, &options).unwrap_err().to_string();
+        assert!(error.contains("v2") && error.contains("v1"), "{kinds:?}: {error}");
+    }
+}

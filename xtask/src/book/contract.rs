@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use windlass_build::contract;
 use wit_parser::{
-    Docs, Function, FunctionKind, Interface, Resolve, Type, TypeDef, TypeDefKind, World, WorldItem, WorldKey,
+    Docs, Function, FunctionKind, Interface, PackageId, Resolve, Type, TypeDef, TypeDefKind, World,
+    WorldItem, WorldKey,
 };
 
 /// What a reader wants first; the others follow by name.
-const FIRST: [&str; 6] = [
+const FIRST: [&str; 7] = [
+    "plugin",
     "handler",
     "blocking-handler",
     "observer",
@@ -17,13 +19,30 @@ const FIRST: [&str; 6] = [
     "types",
 ];
 
+/// The page of the contract that controllers are written against.
+const CONTROLLER_PAGE: &str = "contract.md";
+
 /// Markdown of every interface: what a guest exports, what it declares, what it may import.
-pub(crate) fn reference() -> String {
-    let (resolve, package) = contract::resolve();
-    let reference = Reference { resolve: &resolve };
-    let package = &resolve.packages[package];
+pub(crate) fn controller() -> String {
+    page("Contract", contract::resolve())
+}
+
+/// The same of what plugins of the scheduler export, and of how it calls them.
+pub(crate) fn scheduler() -> String {
+    page(
+        "Contract of the scheduler's plugins",
+        contract::resolve_scheduler(),
+    )
+}
+
+fn page(title: &str, (resolve, id): (Resolve, PackageId)) -> String {
+    let reference = Reference {
+        resolve: &resolve,
+        package: id,
+    };
+    let package = &resolve.packages[id];
     let mut text = format!(
-        "# Contract\n\nThe package `{}`, generated from its WIT.\n\n",
+        "# {title}\n\nThe package `{}`, generated from its WIT.\n\n",
         package.name
     );
     text.push_str(&docs(&package.docs));
@@ -47,6 +66,8 @@ pub(crate) fn reference() -> String {
 
 struct Reference<'a> {
     resolve: &'a Resolve,
+    /// What the page is about.
+    package: PackageId,
 }
 
 impl Reference<'_> {
@@ -182,8 +203,15 @@ impl Reference<'_> {
 
     fn interface_name(&self, key: &WorldKey) -> Option<String> {
         let WorldKey::Interface(id) = key else { return None };
-        let name = self.resolve.interfaces[*id].name.as_ref()?;
-        Some(format!("[{name}](#{name})"))
+        let interface = &self.resolve.interfaces[*id];
+        let name = interface.name.as_ref()?;
+        // What is borrowed from the other package is described with it.
+        let page = if interface.package == Some(self.package) {
+            ""
+        } else {
+            CONTROLLER_PAGE
+        };
+        Some(format!("[{name}]({page}#{name})"))
     }
 }
 
@@ -219,17 +247,10 @@ fn table<'a>(text: &mut String, head: &str, rows: impl Iterator<Item = (&'a str,
     }
 }
 
-/// A comment as Markdown, which it is already but for lists right below a line.
+/// A comment, which is Markdown already.
 fn docs(docs: &Docs) -> String {
-    let Some(contents) = &docs.contents else {
-        return String::new();
-    };
-    let mut text = String::new();
-    for line in contents.lines() {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
+    let lines = docs.contents.as_deref().unwrap_or_default().lines();
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -238,7 +259,7 @@ mod tests {
 
     #[test]
     fn every_interface_function_and_type_of_the_contract_is_described() {
-        let text = reference();
+        let text = controller();
         for part in [
             "## handler\n",
             "```wit\nsync-handler: async func(sync: sync-id, key: object-key) -> result<outcome, sync-error>;\n```",
@@ -255,5 +276,20 @@ mod tests {
             1,
             "described where it is defined"
         );
+    }
+
+    #[test]
+    fn what_plugins_borrow_is_described_on_the_other_page() {
+        let text = scheduler();
+        for part in [
+            "# Contract of the scheduler's plugins\n",
+            "\n## plugin\n",
+            "\n### evaluation\n",
+            "```wit\nupdate-nodes: func(nodes: list<node>);\n```",
+            "| `scheduler-plugin` | [plugin](#plugin) | ",
+            "[logging](contract.md#logging)",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
     }
 }

@@ -28,6 +28,7 @@ macro_rules! in_every_language {
 
 mod guest;
 mod label_propagation;
+mod new_version;
 mod pod_summary;
 mod ttl;
 mod webapp;
