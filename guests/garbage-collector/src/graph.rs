@@ -72,12 +72,14 @@ impl Graph {
             namespace,
             name,
         };
-        match self.nodes.get(&uid) {
+        match self.nodes.get_mut(&uid) {
             None => {
                 self.nodes.insert(uid.clone(), Node::observed(at));
             }
             Some(node) if node.is_virtual() => self.materialise(&uid, at),
-            Some(_) => {}
+            // Its resource may be watched in another version from now on, and no longer be
+            // served in the one before.
+            Some(node) => node.at = at,
         }
         self.change_owners(&uid, owners);
         self.change_state(&uid, state);

@@ -1,10 +1,13 @@
 //! Watches over every deletable resource there is, following discovery.
 //!
 //! The set is looked at every 30 s, as the garbage collector does upstream, and at once
-//! when a CustomResourceDefinition changes. A resource that vanishes ends with the
-//! deletion of all that subscribers knew of it; one whose group cannot be asked at the
-//! moment stays (see [`crate::discovery`]). A resource of which nothing may be read, such
-//! as Secrets that were not granted by name, is left out.
+//! when a CustomResourceDefinition changes. Each resource is watched in the version that
+//! the server prefers. When that becomes another one, subscribers are told of the objects
+//! that went meanwhile and of none that are still there: they are the same objects. A
+//! resource that vanishes ends no object either, since nobody can say what became of them;
+//! should it come back, the rest is told then. One whose group cannot be asked at the moment
+//! stays (see [`crate::discovery`]). A resource of which nothing may be read, such as
+//! Secrets that were not granted by name, is left out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +21,9 @@ use windlass_core::key::{Resource, ResourceInfo};
 use windlass_core::manifest::View;
 use windlass_core::permission::{Grants, Scope};
 
-use crate::informer::{Attachment, AttachmentId, Patience};
+use crate::informer::{Attachment, AttachmentId, Known, Patience};
 use crate::queue::Queue;
-use crate::registry::{Leaving, Shared, readable};
+use crate::registry::{Shared, readable};
 
 const PERIOD: Duration = Duration::from_secs(30);
 /// Discovery follows a CustomResourceDefinition with some delay, so it is asked again.
@@ -35,6 +38,11 @@ pub(crate) struct DiscoveredWatch {
     /// What may be read; unset: everything.
     grants: Option<Grants>,
     attached: HashMap<Resource, AttachmentId>,
+    /// Attached, and not served when it was looked last. What its watch still brings, such as
+    /// the deletion of all objects before that of their definition, is waited for.
+    missed: HashSet<Resource>,
+    /// What is known of resources that vanished, whatever their version.
+    known: HashMap<SmolStr, Known>,
     /// Whether the set was complete once.
     settled: bool,
 }
@@ -57,12 +65,13 @@ impl DiscoveredWatch {
             except: except.into_iter().collect(),
             grants,
             attached: HashMap::new(),
+            missed: HashSet::new(),
+            known: HashMap::new(),
             settled: false,
         }
     }
 
     fn wanted<'r>(&self, deletable: &'r [ResourceInfo]) -> HashSet<&'r Resource> {
-        let name = |resource: &Resource| SmolStr::from(format!("{}/{}", resource.group, resource.plural));
         deletable
             .iter()
             .map(|info| &info.resource)
@@ -71,23 +80,38 @@ impl DiscoveredWatch {
             .collect()
     }
 
-    /// Watches exactly these.
-    fn reconcile(&mut self, shared: &Shared, deletable: &[ResourceInfo]) {
+    /// Watches exactly these. False when one is missing that is given another look.
+    fn reconcile(&mut self, shared: &Shared, deletable: &[ResourceInfo]) -> bool {
         let wanted = self.wanted(deletable);
+        let elsewhere: HashSet<SmolStr> = wanted.iter().map(|resource| name(resource)).collect();
         let gone: Vec<Resource> = self
             .attached
             .keys()
             .filter(|resource| !wanted.contains(resource))
             .cloned()
             .collect();
+        let missed = std::mem::take(&mut self.missed);
         for resource in gone {
-            info!(%resource, "no longer served, watch ended");
-            self.leave(shared, &resource, Leaving::Resource);
+            let name = name(&resource);
+            if elsewhere.contains(&name) {
+                info!(%resource, "another version is preferred, watched in that one");
+            } else if missed.contains(&resource) {
+                info!(%resource, "no longer served, watch ended");
+            } else {
+                self.missed.insert(resource);
+                continue;
+            }
+            if let Some(id) = self.attached.remove(&resource)
+                && let Some(known) = shared.detach_knowing(&resource, id)
+            {
+                self.known.insert(name, known);
+            }
         }
         for resource in wanted {
             if !self.attached.contains_key(resource) {
                 let mut wants = self.wants.share();
                 wants.scope = readable(self.grants.as_ref(), resource);
+                wants.known = self.known.remove(&name(resource));
                 let (_, id) = shared.attach(resource, wants);
                 self.attached.insert(resource.clone(), id);
             }
@@ -96,13 +120,13 @@ impl DiscoveredWatch {
             self.settled = true;
             self.wants.queue.push_synced();
         }
+        self.missed.is_empty()
     }
+}
 
-    fn leave(&mut self, shared: &Shared, resource: &Resource, leaving: Leaving) {
-        if let Some(id) = self.attached.remove(resource) {
-            shared.detach(resource, id, leaving);
-        }
-    }
+/// Of a resource in any version, `group/plural`.
+fn name(resource: &Resource) -> SmolStr {
+    SmolStr::from(format!("{}/{}", resource.group, resource.plural))
 }
 
 impl Shared {
@@ -133,12 +157,11 @@ impl Shared {
     /// Ends a watch, and the task with the last.
     pub(crate) fn unfollow(&self, id: u64) {
         let mut followed = self.followed.lock();
-        let Some(mut watch) = followed.watches.remove(&id) else {
+        let Some(watch) = followed.watches.remove(&id) else {
             return;
         };
-        let resources: Vec<Resource> = watch.attached.keys().cloned().collect();
-        for resource in resources {
-            watch.leave(self, &resource, Leaving::Subscriber);
+        for (resource, id) in &watch.attached {
+            self.detach(resource, *id);
         }
         if followed.watches.is_empty() {
             if let Some(task) = followed.task.take() {
@@ -147,11 +170,13 @@ impl Shared {
         }
     }
 
-    fn reconcile(&self) {
+    /// False when something is missing that is given another look.
+    fn reconcile(&self) -> bool {
         let deletable = self.discovery.deletable();
-        for watch in self.followed.lock().watches.values_mut() {
-            watch.reconcile(self, &deletable);
-        }
+        let mut followed = self.followed.lock();
+        let watches = followed.watches.values_mut();
+        // Every one, whatever the others find.
+        watches.fold(true, |all, watch| watch.reconcile(self, &deletable) && all)
     }
 }
 
@@ -160,7 +185,8 @@ async fn follow(shared: Arc<Shared>, look: Arc<Notify>) {
     let mut eager: u32 = 0;
     loop {
         match shared.discovery.refresh().await {
-            Ok(()) => shared.reconcile(),
+            Ok(()) if !shared.reconcile() => eager = eager.max(1),
+            Ok(()) => {}
             Err(error) => warn!(error = %error.message, "discovery failed, watches stay as they are"),
         }
         definitions.attach(&shared);
@@ -204,6 +230,7 @@ impl Definitions {
             index_paths: Vec::new(),
             old_bodies: false,
             patience: Patience::UntilFailure,
+            known: None,
         };
         let (_, id) = shared.attach(&resource, wants);
         self.watch = Some(DefinitionsWatch {
@@ -231,6 +258,6 @@ impl Definitions {
 
 impl Drop for DefinitionsWatch {
     fn drop(&mut self) {
-        self.shared.detach(&self.resource, self.id, Leaving::Subscriber);
+        self.shared.detach(&self.resource, self.id);
     }
 }

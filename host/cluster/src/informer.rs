@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 use smol_str::SmolStr;
 use tokio::sync::Notify;
@@ -35,6 +36,9 @@ pub(crate) struct Attachment {
     pub(crate) index_paths: Vec<SmolStr>,
     pub(crate) old_bodies: bool,
     pub(crate) patience: Patience,
+    /// What it was told of before, by another informer: what the first content has not is
+    /// gone.
+    pub(crate) known: Option<Known>,
 }
 
 impl Attachment {
@@ -49,8 +53,15 @@ impl Attachment {
             index_paths: self.index_paths.clone(),
             old_bodies: self.old_bodies,
             patience: self.patience,
+            known: None,
         }
     }
+}
+
+/// The objects that an informer told a subscriber of until it left.
+pub(crate) struct Known {
+    informer: Arc<Informer>,
+    objects: Vec<Arc<Stored>>,
 }
 
 /// What a resource that cannot be listed means for whoever waits for it.
@@ -286,20 +297,19 @@ impl Informer {
         id
     }
 
-    /// Takes a subscriber off, which gets the end of everything it was told of.
-    pub(crate) fn detach_and_forget(self: &Arc<Self>, id: AttachmentId) {
+    /// Takes a subscriber off that goes on to know what it was told of.
+    pub(crate) fn detach_knowing(self: &Arc<Self>, id: AttachmentId) -> Option<Known> {
         let mut hub = self.hub.lock();
-        let Some(attached) = hub.take(id) else { return };
+        let attached = hub.take(id)?;
         hub.compare_views();
-        if attached.state == Delivery::Live {
-            let gone = self
-                .cache
-                .snapshot()
-                .into_iter()
-                .map(|stored| Change::new(DeltaKind::Deleted, stored));
-            self.send_selected(&attached, gone);
-        }
         attached.finish_waiting();
+        if attached.state != Delivery::Live {
+            return attached.wants.known;
+        }
+        Some(Known {
+            informer: Arc::clone(self),
+            objects: self.cache.snapshot(),
+        })
     }
 
     /// Takes off a subscriber that listens no more.
@@ -433,10 +443,17 @@ impl Informer {
     }
 
     fn go_live(self: &Arc<Self>, attached: &mut Attached) {
-        let present = self.cache.snapshot().into_iter();
+        let present = self.cache.snapshot();
+        if let Some(Known { informer, objects }) = attached.wants.known.take() {
+            let uids: HashSet<&str> = present.iter().map(|stored| stored.meta.uid.as_str()).collect();
+            let gone = objects.into_iter();
+            let gone = gone.filter(|stored| !uids.contains(stored.meta.uid.as_str()));
+            let deleted = gone.map(|stored| Change::new(DeltaKind::Deleted, stored));
+            informer.send_selected(attached, deleted);
+        }
         self.send_selected(
             attached,
-            present.map(|stored| Change {
+            present.into_iter().map(|stored| Change {
                 initial: true,
                 ..Change::new(DeltaKind::Added, stored)
             }),

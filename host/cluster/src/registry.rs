@@ -21,7 +21,7 @@ use crate::budget::Budget;
 use crate::client::ApiClient;
 use crate::discovered::{DiscoveredWatch, Followed};
 use crate::discovery::DiscoveryCache;
-use crate::informer::{Attachment, AttachmentId, Informer, InformerStatus, Patience};
+use crate::informer::{Attachment, AttachmentId, Informer, InformerStatus, Known, Patience};
 use crate::lister::{ListedWatch, Lister};
 use crate::queue::Queue;
 use crate::reflector::{Reflector, ReflectorConfig};
@@ -227,6 +227,7 @@ fn attachment(spec: &WatchSpec, selector: Option<Selector>, watch: WatchId, queu
         } else {
             Patience::Endless
         },
+        known: None,
     }
 }
 
@@ -243,21 +244,26 @@ impl Shared {
     }
 
     /// Leaves a resource's informer, which stops if nobody else is left.
-    pub(crate) fn detach(&self, resource: &Resource, id: AttachmentId, leaving: Leaving) {
+    pub(crate) fn detach(&self, resource: &Resource, id: AttachmentId) {
+        self.leave(resource, |informer| informer.detach(id));
+    }
+
+    /// The same for a subscriber that goes on elsewhere with what it was told of.
+    pub(crate) fn detach_knowing(&self, resource: &Resource, id: AttachmentId) -> Option<Known> {
+        self.leave(resource, |informer| informer.detach_knowing(id))?
+    }
+
+    fn leave<R>(&self, resource: &Resource, detach: impl FnOnce(&Arc<Informer>) -> R) -> Option<R> {
         let mut running = self.running.lock();
-        let Some(entry) = running.get_mut(resource) else {
-            return;
-        };
-        match leaving {
-            Leaving::Subscriber => entry.informer.detach(id),
-            Leaving::Resource => entry.informer.detach_and_forget(id),
-        }
+        let entry = running.get_mut(resource)?;
+        let left = detach(&entry.informer);
         entry.users -= 1;
         if entry.users == 0 {
             entry.stop.cancel();
             entry.informer.cache().leave();
             running.remove(resource);
         }
+        Some(left)
     }
 
     /// What the caches of these resources hold.
@@ -327,13 +333,4 @@ impl Shared {
             stop,
         }
     }
-}
-
-/// Why an attachment ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leaving {
-    /// Nobody listens any more.
-    Subscriber,
-    /// The resource is gone: what the subscriber knows of it has to end.
-    Resource,
 }

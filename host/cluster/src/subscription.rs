@@ -15,7 +15,7 @@ use crate::footprint::Footprint;
 use crate::informer::AttachmentId;
 use crate::lister::Lister;
 use crate::queue::Queue;
-use crate::registry::{Leaving, Shared};
+use crate::registry::Shared;
 use crate::tenants::CrowdedOut;
 
 /// What [`crate::registry::InformerRegistry::subscribe`] gives.
@@ -142,7 +142,7 @@ impl Drop for Held {
             self.shared.unfollow(id);
         }
         for (resource, id) in self.ones.drain(..) {
-            self.shared.detach(&resource, id, Leaving::Subscriber);
+            self.shared.detach(&resource, id);
         }
         if let Some(id) = self.tenant {
             self.shared.tenants.lock().leave(id);

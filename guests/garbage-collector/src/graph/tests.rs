@@ -85,6 +85,23 @@ fn family(edge: impl Fn(OwnerRef) -> OwnerRef) -> Graph {
 }
 
 #[test]
+fn an_owner_that_is_watched_in_another_version_keeps_its_dependents() {
+    let mut graph = family(|owner| owner);
+    let newer = Kind {
+        api_version: Symbol::new("v2"),
+        ..kind("Owner")
+    };
+    graph.upsert(newer, object("o", "ns", &[]));
+    assert_eq!(effects(&mut graph), [""; 0]);
+    let owner = graph
+        .node(&Uid::new("o"))
+        .map(|owner| owner.at.api_version.as_str());
+    assert_eq!(owner, Some("v2"), "looked for where it is served");
+    graph.delete(newer, &object("o", "ns", &[]));
+    assert_eq!(effects(&mut graph), ["delete a", "delete b"]);
+}
+
+#[test]
 fn an_owner_never_seen_is_made_up_and_looked_into() {
     let mut graph = Graph::default();
     graph.upsert(kind("Pod"), object("a", "ns", &[owner("Owner", "o")]));

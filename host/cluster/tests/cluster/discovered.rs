@@ -15,10 +15,22 @@ use crate::informer::{sorted, watch_of};
 use crate::server::{Server, Watch, list, page, pod, server};
 
 const CARTS: &str = "/apis/shop.example/v1/carts";
+const CARTS_V2: &str = "/apis/shop.example/v2/carts";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 fn carts() -> Value {
     group("shop.example", "Current", &[resource("carts", "Cart", ALL)])
+}
+
+/// The same in a version that the server prefers, while the first one is still served.
+fn carts_v2() -> Value {
+    let mut carts = carts();
+    let mut newer = carts["versions"][0].clone();
+    newer["version"] = "v2".into();
+    newer["resources"][0]["responseKind"]["version"] = "v2".into();
+    let versions = carts["versions"].as_array_mut().unwrap();
+    versions.insert(0, newer);
+    carts
 }
 
 fn definitions() -> Value {
@@ -128,7 +140,7 @@ async fn a_resource_that_cannot_be_listed_does_not_hold_up_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_definition_that_changes_is_followed_at_once_and_a_vanished_resource_ends() {
+async fn a_definition_that_changes_is_followed_at_once_and_a_vanished_resource_ends_no_object() {
     let (registry, mut server, mut subscription) =
         subscribe(&["apiextensions.k8s.io/customresourcedefinitions"]);
     answer(&mut server, &[], &[definitions()]).await;
@@ -147,12 +159,57 @@ async fn a_definition_that_changes_is_followed_at_once_and_a_vanished_resource_e
     let carts_watch = server.expect_watch(CARTS, 5).await;
     assert_eq!(collect(&mut subscription, 1).await, ["Added Cart c"]);
 
+    // Its watch goes on until it was missing twice.
+    answer(&mut server, &[], &[definitions()]).await;
+    carts_watch.event("ADDED", &pod("d", 10));
+    assert_eq!(collect(&mut subscription, 1).await, ["Added Cart d"]);
     answer(&mut server, &[], &[definitions()]).await;
     carts_watch.dropped().await;
-    assert_eq!(collect(&mut subscription, 1).await, ["Deleted Cart c"]);
     assert_eq!(registry.status().len(), 1);
+
+    // It comes back in another version, and one of its objects went meanwhile.
+    answer(&mut server, &[], &[definitions(), carts_v2()]).await;
+    server
+        .expect_list(CARTS_V2)
+        .await
+        .ok(&page(12, "", &[pod("d", 10), pod("e", 11)]));
+    let carts_watch = server.expect_watch(CARTS_V2, 12).await;
+    assert_eq!(
+        collect(&mut subscription, 3).await,
+        ["Added Cart d", "Added Cart e", "Deleted Cart c"]
+    );
+    drop(carts_watch);
     drop(subscription);
     definition_watch.dropped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_version_that_is_preferred_ends_no_object_that_is_still_there() {
+    let (registry, mut server, mut subscription) = subscribe(&[]);
+    answer(&mut server, &[], &[carts()]).await;
+    server
+        .expect_list(CARTS)
+        .await
+        .ok(&page(5, "", &[pod("a", 3), pod("b", 4)]));
+    let watch = server.expect_watch(CARTS, 5).await;
+    assert_eq!(
+        collect(&mut subscription, 2).await,
+        ["Added Cart a", "Added Cart b"]
+    );
+    answer(&mut server, &[], &[carts_v2()]).await;
+    watch.dropped().await;
+    server
+        .expect_list(CARTS_V2)
+        .await
+        .ok(&page(7, "", &[pod("b", 4), pod("c", 6)]));
+    let watch = server.expect_watch(CARTS_V2, 7).await;
+    assert_eq!(
+        collect(&mut subscription, 3).await,
+        ["Added Cart b", "Added Cart c", "Deleted Cart a"]
+    );
+    watch.event("DELETED", &pod("b", 8));
+    assert_eq!(collect(&mut subscription, 1).await, ["Deleted Cart b"]);
+    assert_eq!(registry.status().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,13 +2,14 @@
 //! to a new version: first in the definition, then in the code, and then the old version
 //! is withdrawn. The guest is replaced while it runs, and nothing is lost.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -153,6 +154,7 @@ async fn the_guest_follows_its_resource_to_a_new_version(guest: Guest) -> Result
     greet(&new, "v2", "second").await?;
     until_greeted(&maps, "second", "Ada", "v1").await?;
 
+    let made = uids(&maps).await?;
     let before = cluster.module("greeter")?.status.borrow().reloads_applied;
     project.move_to_v2()?;
     project.build()?;
@@ -183,9 +185,20 @@ async fn the_guest_follows_its_resource_to_a_new_version(guest: Guest) -> Result
     new.delete("third", &DeleteParams::default()).await?;
     let third = || async { Ok(maps.get_opt("third").await?.is_some()) };
     wait::until("the ConfigMap of third to go", third, |is_there| !is_there).await?;
+    let now = uids(&maps).await?;
+    for name in ["first", "second"] {
+        ensure!(now.get(name) == made.get(name), "{name} was made anew");
+    }
     ensure!(cluster.restarts("greeter")? == 0, "it never failed");
     cluster.stop().await;
     Ok(())
+}
+
+/// Whoever is deleted and made again has another one.
+async fn uids(maps: &Api<ConfigMap>) -> Result<BTreeMap<String, String>> {
+    let maps = maps.list(&ListParams::default()).await?.into_iter();
+    let uid = |map: ConfigMap| Some((map.metadata.name?, map.metadata.uid?));
+    Ok(maps.filter_map(uid).collect())
 }
 
 async fn set_versions(definitions: &Api<CustomResourceDefinition>, definition: &Value) -> Result<()> {

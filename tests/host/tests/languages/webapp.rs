@@ -302,6 +302,8 @@ async fn goes_on_through_a_new_version_of_its_resource(guest: Guest) -> Result<(
     let (running, apps) = Apps::start(&guest).await?;
     apps.create("old", json!({"image": "shop:1"})).await?;
     apps.until_ready("old", "True", "AllReady").await?;
+    let uid = || async { Ok::<_, anyhow::Error>(apps.services.get("old").await?.metadata.uid) };
+    let before = uid().await?;
 
     let mut definition = serde_json::to_value(definition()?)?;
     let mut newer = definition["spec"]["versions"][0].clone();
@@ -346,6 +348,7 @@ async fn goes_on_through_a_new_version_of_its_resource(guest: Guest) -> Result<(
             "what only the new version has is kept: {app}"
         );
     }
+    ensure!(uid().await? == before, "its Service was made anew");
     running.stop(0).await
 }
 
