@@ -99,7 +99,7 @@ export interface ObjectList<T> {
     /** How many objects follow on later pages, if the server knows. */
     remainingItemCount?: number;
   };
-  /** The objects, in the order of their keys. */
+  /** The objects on this page. */
   items: T[];
 }
 
