@@ -109,7 +109,12 @@ fn javascript(root: &Path, pages: &Path) -> Result<bool> {
     let folder = root.join("target/toolchains/typedoc");
     install_locked(&settings, &folder)?;
     let mut typedoc = Command::new(folder.join("node_modules/.bin/typedoc"));
-    typedoc.arg("--options").arg(&settings).arg("--out").arg(pages);
+    typedoc
+        .arg("--options")
+        .arg(&settings)
+        .arg("--out")
+        .arg(pages)
+        .env("NO_COLOR", "1");
     stdout(&mut typedoc)?;
     Ok(true)
 }
