@@ -72,9 +72,14 @@ bench: guests ## Measure; one JSON line per figure, also in target/bench.jsonl
 	@$(XTASK) bench
 
 .PHONY: doc
-doc: ## Build the API documentation with warnings denied
+doc: ## Build the API documentation, of every SDK too, with warnings denied
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --quiet --workspace --no-deps
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --quiet --manifest-path guests/Cargo.toml --package windlass-sdk --no-deps
+	@$(XTASK) references
+
+.PHONY: packages
+packages: ## Pack each SDK as its registry takes it, and try it where it is installed
+	@$(XTASK) packages
 
 .PHONY: book
 book: ## Build the book under docs to target/book/index.html

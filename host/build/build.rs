@@ -15,7 +15,7 @@ const EMBEDDED: [(&str, &str, &[&str]); 11] = [
     ("C_TEMPLATE", "templates/c", ALL),
     // As a part of the workspace of guests its manifest could not stand alone.
     ("RUST_SDK_MANIFEST", "templates/sdk-rust", ALL),
-    ("RUST_SDK", "../../sdk/rust", &["src"]),
+    ("RUST_SDK", "../../sdk/rust", &["LICENSE", "README.md", "src"]),
     (
         "GO_SDK",
         "../../sdk/go",

@@ -43,6 +43,7 @@
 //     [NewHistogram]: metrics
 //   - [DecodeConfig]: the module's configuration; [Resolve]: discovery; [Enqueue]: keys
 //   - package mapper and package observer: what a controller may export besides
+//   - package plugin: plugins of the scheduler
 //   - package windlasstest: a fake cluster for go test
 //
 // Objects are Go types of the author's own, which declare the fields that are read and

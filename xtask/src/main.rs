@@ -11,13 +11,16 @@ mod fuzz;
 mod guests;
 mod image;
 mod languages;
+mod packages;
 mod platform;
 mod process;
+mod references;
 mod release;
 mod sbom;
 mod sdks;
 mod source;
 mod tools;
+mod venv;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +35,8 @@ usage: cargo xtask <verb>
   sdks                              run the tests of the SDKs in other languages
   bindings [--check]                generate the bindings that SDKs keep in their sources, or compare them
   book <windlass>                   build the book to target/book, with this binary to tell of its commands
+  references [language…]            build the reference of each SDK in another language than Rust (to target/references)
+  packages [language…]              check that each SDK packages as its registry takes it, and works as installed
   boundaries                        the crate map, and no source file outside the module tree
   deploy <windlass> [--check]       write what the files under deploy repeat, with this binary, or compare it
   cluster <windlass> <kubeconfig>   install the chart on a real API server and compare the host's rights with its needs
@@ -72,6 +77,8 @@ fn run(arguments: Vec<String>) -> Result<()> {
         Some((verb, [])) if verb == "sdks" => sdks::test(&root()?),
         Some((verb, flags)) if verb == "bindings" => bindings::run(&root()?, flags),
         Some((verb, [windlass])) if verb == "book" => book::build(&root()?, windlass.as_ref()),
+        Some((verb, languages)) if verb == "references" => references::make(&root()?, languages),
+        Some((verb, languages)) if verb == "packages" => packages::check(&root()?, languages),
         Some((verb, [])) if verb == "boundaries" => boundaries::run(&root()?),
         Some((verb, [windlass, flags @ ..])) if verb == "deploy" => deploy::run(&root()?, windlass, flags),
         Some((verb, [windlass, kubeconfig])) if verb == "cluster" => {

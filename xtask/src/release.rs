@@ -18,7 +18,7 @@ use crate::image::{self, Binary};
 use crate::platform::{PLATFORMS, Platform};
 use crate::process::{run as run_command, stdout};
 use crate::source::Source;
-use crate::{clients, sbom, tools};
+use crate::{clients, packages, sbom, tools};
 use archive::Archiver;
 
 /// A private key in PEM, as `windlass push --sign-key` takes it.
@@ -53,6 +53,7 @@ pub(crate) fn run(root: &Path, flags: &[String]) -> Result<()> {
     };
     tools::install(&["buildah".to_owned(), "qemu-user-static".to_owned()])?;
     clients::build(root, &clients::HELM)?;
+    packages::check(root, &[])?;
     let out = root.join("target/releases").join(&source.version);
     image::empty(&out)?;
     fs::create_dir_all(&out)?;

@@ -16,12 +16,17 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::platform::STOCK_GUESTS;
-use crate::process::{run, stdout};
+use crate::process::stdout;
 use crate::source::Source;
+use crate::venv::Venv;
 use tree::{Crate, Tree};
 
 /// Has the schemas of the format, and checks documents against them.
-const VALIDATOR: &str = "cyclonedx-python-lib[json-validation]==11.12.0";
+const VALIDATOR: Venv = Venv {
+    name: "cyclonedx",
+    packages: &["cyclonedx-python-lib[json-validation]==11.12.0"],
+    skipped: "the bill of materials is not checked",
+};
 const VALIDATE: &str = "
 import sys
 from cyclonedx.schema import SchemaVersion
@@ -152,24 +157,14 @@ fn library(node: &Crate) -> Value {
 
 /// Holds a bill against the schema of the format, with its own library.
 pub(crate) fn validate(root: &Path, file: &Path) -> Result<()> {
-    let folder = root.join("target/toolchains/cyclonedx");
-    let python = folder.join("bin/python3");
-    let marker = folder.join(VALIDATOR);
-    if !marker.exists() {
-        run(Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&folder))?;
-        run(Command::new(&python).args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            VALIDATOR,
-        ]))?;
-        fs::write(&marker, "").with_context(|| format!("writing {}", marker.display()))?;
-    }
-    stdout(Command::new(&python).args(["-c", VALIDATE]).arg(file))
-        .with_context(|| format!("{} is no CycloneDX", file.display()))?;
+    let programs = VALIDATOR
+        .programs(root)?
+        .context("the bill wants to be checked")?;
+    stdout(
+        Command::new(programs.join("python"))
+            .args(["-c", VALIDATE])
+            .arg(file),
+    )
+    .with_context(|| format!("{} is no CycloneDX", file.display()))?;
     Ok(())
 }

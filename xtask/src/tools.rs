@@ -56,8 +56,13 @@ const TOOLS: [Tool; 7] = [
     },
 ];
 
-/// What the recipes of the image and the release call; only installed by name.
-const OF_RECIPES: [Tool; 4] = [
+/// What other recipes call; only installed by name.
+const OF_RECIPES: [Tool; 5] = [
+    Tool {
+        name: "doxygen",
+        program: "doxygen",
+        tests: "pages of the reference of sdk/c",
+    },
     Tool {
         name: "buildah",
         program: "buildah",

@@ -10,16 +10,21 @@
  * - The module is evaluated while the component is built, where there is no host: at its top
  *   level define things, metrics too; read, write, log and draw numbers from `start` on.
  * - Durations are milliseconds.
+ *
+ * @module @windlass-dev/sdk
  */
 
 // === Objects ===
 
 /** `metadata` of an object, without what no controller reads. */
 export interface ObjectMeta {
+  /** Unique in its namespace and resource; absent before a create with `generateName`. */
   name?: string;
   /** Absent for cluster-scoped objects. */
   namespace?: string;
+  /** What the server generates a name from, in a create without one. */
   generateName?: string;
+  /** Tells the object from others that had or will have its name. */
   uid?: string;
   /** Opaque: compare for equality only. */
   resourceVersion?: string;
@@ -29,21 +34,31 @@ export interface ObjectMeta {
   creationTimestamp?: string;
   /** RFC 3339. Set when somebody deleted the object and its finalizers keep it. */
   deletionTimestamp?: string;
+  /** How long it was given to end. */
   deletionGracePeriodSeconds?: number;
+  /** What selectors match. */
   labels?: Record<string, string>;
+  /** What no selector matches. */
   annotations?: Record<string, string>;
+  /** Those without which it is garbage. */
   ownerReferences?: OwnerReference[];
+  /** Who has to let go of it before it is deleted. */
   finalizers?: string[];
 }
 
 /** An entry of `metadata.ownerReferences`. */
 export interface OwnerReference {
+  /** Of the owner, such as `apps/v1`. */
   apiVersion: string;
+  /** Of the owner. */
   kind: string;
+  /** Of the owner, which lives in the same namespace or in none. */
   name: string;
+  /** Of the owner; another object of the same name is none. */
   uid: string;
   /** Whether this owner is the one that manages the object; at most one is. */
   controller?: boolean;
+  /** Whether a deletion of the owner in the foreground waits for the object. */
   blockOwnerDeletion?: boolean;
 }
 
@@ -51,6 +66,7 @@ export interface OwnerReference {
 export interface Condition {
   /** What it is about, such as `Ready`. */
   type: string;
+  /** Whether it holds. */
   status: "True" | "False" | "Unknown";
   /** Why, in CamelCase. */
   reason?: string;
@@ -64,34 +80,46 @@ export interface Condition {
 
 /** What every object has. Objects from listers and answers are the caller's own copies. */
 export interface KubernetesObject {
+  /** Such as `apps/v1`; filled in where it is missing. */
   apiVersion?: string;
+  /** Filled in where it is missing. */
   kind?: string;
+  /** Its name, labels, owners and so on. */
   metadata: ObjectMeta;
 }
 
 /** One page of a live list. */
 export interface ObjectList<T> {
+  /** What the server says of the list. */
   metadata: {
+    /** How new it is; opaque. */
     resourceVersion?: string;
     /** For `ListOptions.continue`; empty or absent on the last page. */
     continue?: string;
+    /** How many objects follow on later pages, if the server knows. */
     remainingItemCount?: number;
   };
+  /** The objects on this page. */
   items: T[];
 }
 
-/** What names an object in a collection. `namespace` is empty for cluster-scoped objects. */
+/** What names an object in a collection. */
 export interface ObjectKey {
+  /** Empty for cluster-scoped objects. */
   namespace: string;
+  /** The object's name. */
   name: string;
 }
 
 /** A key as callers may write it. */
 export interface PartialKey {
+  /** Left out for cluster-scoped objects. */
   namespace?: string;
+  /** The object's name; left out where there is none yet. */
   name?: string;
 }
 
+/** @hidden Ties a resource to the type of its objects; there is no such value. */
 declare const objectType: unique symbol;
 
 /** A collection at the API server, and what its objects look like. */
@@ -100,10 +128,13 @@ export interface Resource<T extends KubernetesObject = KubernetesObject> {
   readonly apiVersion: string;
   /** Empty for the core group. */
   readonly group: string;
+  /** The version of the API in which objects are read and written. */
   readonly version: string;
+  /** The kind of its objects. */
   readonly kind: string;
+  /** The name of the collection, in lower case. */
   readonly plural: string;
-  /** Only for the compiler. */
+  /** @hidden Only for the compiler. */
   readonly [objectType]?: T;
 }
 
@@ -121,7 +152,7 @@ export function resource<T extends KubernetesObject = KubernetesObject>(options:
 export function keyOf(object: { metadata: ObjectMeta }): ObjectKey;
 /** `namespace/name`, or `name` without a namespace. */
 export function formatKey(key: ObjectKey): string;
-/** The opposite of `formatKey`. */
+/** The opposite of {@link formatKey}. */
 export function parseKey(text: string): ObjectKey;
 
 // === Manifest ===
@@ -142,7 +173,12 @@ export type EnqueueRule =
    * With `matching-selectors` an object without one enqueues every object of the first
    * watch in its namespace whose `spec.selector` matches it, to be adopted.
    */
-  | { owner: Resource<any>; orphans?: "ignore" | "matching-selectors" };
+  | {
+      /** The owner's resource; any version of its kind matches. */
+      owner: Resource<any>;
+      /** What an object without a controlling owner does; default `"ignore"`. */
+      orphans?: "ignore" | "matching-selectors";
+    };
 
 /** What a watch covers and whom it wakes. */
 export interface WatchOptions {
@@ -153,7 +189,13 @@ export interface WatchOptions {
    * `metadata`, or `metadata` and these dotted paths, which walk through lists
    * (`spec.containers.image`). Smaller views cost the host less memory.
    */
-  view?: "full" | "metadata" | { fields: string[] };
+  view?:
+    | "full"
+    | "metadata"
+    | {
+        /** Dotted paths; each keeps everything below it. */
+        fields: string[];
+      };
   /** Default `"none"`. */
   enqueue?: EnqueueRule;
   /** Which events enqueue; default all. */
@@ -209,10 +251,13 @@ export function watchDiscovered(
   options?: Omit<WatchOptions, "view" | "indexes"> & { except?: string[] },
 ): Watch;
 
-/** One rule of a Role: these verbs on these resources (`pods`, `pods/status`); `*` is allowed. */
+/** One rule of a Role: these verbs on these resources. `*` stands for all. */
 export interface Permission {
+  /** API groups; `""` is the core group. */
   groups: string[];
+  /** Such as `pods` or `pods/status`. */
   resources: string[];
+  /** Such as `get` or `create`. */
   verbs: string[];
 }
 
@@ -222,6 +267,7 @@ export interface Manifest {
   name: string;
   /** The controller's own version, for people. */
   version: string;
+  /** What it watches; the order is that of positions. */
   watches: Watch<any>[];
   /** Syncs in flight; an instance of JavaScript has one, whatever this says. Default 1. */
   workers?: number;
@@ -235,12 +281,20 @@ export interface Manifest {
 
 // === Controller ===
 
-/** How a sync ended well: nothing, or to be synced again after this many milliseconds unless an event comes first. */
-export type Outcome = { requeueAfter?: number } | undefined | void;
+/** How a sync ended well: nothing, or when to sync again. */
+export type Outcome =
+  | {
+      /** Milliseconds until the key is synced again, unless an event comes first. */
+      requeueAfter?: number;
+    }
+  | undefined
+  | void;
 
 /** An event on a watch with the enqueue rule `mapper`. */
 export interface MappedEvent<T extends KubernetesObject = any> {
+  /** The watch that it came by. */
   readonly watch: Watch<T>;
+  /** The object's key. */
   readonly key: ObjectKey;
   /** The object, parsed at each use; of a deleted one its last known state. */
   readonly object: T;
@@ -250,7 +304,9 @@ export interface MappedEvent<T extends KubernetesObject = any> {
 
 /** A change of one object. */
 export interface Delta<T extends KubernetesObject = any> {
+  /** What happened to it. */
   readonly kind: EventKind;
+  /** The object's key. */
   readonly key: ObjectKey;
   /** Part of the initial list, of a relist, or of a late subscription. */
   readonly initial: boolean;
@@ -262,14 +318,26 @@ export interface Delta<T extends KubernetesObject = any> {
 
 /** Consecutive deltas of one resource. */
 export interface Batch {
+  /** The watch that they came by. */
   readonly watch: Watch<any>;
-  readonly resource: { group: string; version: string; plural: string };
+  /** What the objects are of; of interest where a watch covers more than one resource. */
+  readonly resource: {
+    /** Empty for the core group. */
+    group: string;
+    /** Such as `v1`. */
+    version: string;
+    /** The name of the collection, in lower case. */
+    plural: string;
+  };
+  /** The kind of the objects. */
   readonly kind: string;
+  /** Whether they live in namespaces. */
   readonly namespaced: boolean;
+  /** The changes, in the order in which they happened. */
   readonly deltas: Delta[];
 }
 
-/** A controller. Make it a component with `defineController`. */
+/** A controller. Make it a component with {@link defineController}. */
 export interface Controller {
   /** What it watches and needs; a function may read `config()`, and nothing else. */
   manifest: Manifest | (() => Manifest);
@@ -281,8 +349,8 @@ export interface Controller {
   /**
    * One level-triggered pass for one key. The object may be gone. What it throws:
    *
-   * - a `TerminalError`: logged, and the key waits for the next change;
-   * - a `RetryError` or an `ApiError`: tried again with exponential back-off (5 ms to 1000 s);
+   * - a {@link TerminalError}: logged, and the key waits for the next change;
+   * - a {@link RetryError} or an {@link ApiError}: tried again with exponential back-off (5 ms to 1000 s);
    * - anything else is taken for a mistake in the code: logged with its stack as
    *   `the controller threw`, and tried again with back-off.
    *
@@ -301,10 +369,13 @@ export interface Controller {
   keysFor?(event: MappedEvent): ObjectKey[];
 }
 
-/** What a component exports. */
+/** What a component exports, under the names that the contract has for it. */
 export interface ComponentExports {
+  /** Manifest, start and syncs; every component exports it. */
   readonly blockingHandler: object;
+  /** For watches with `observe`. */
   readonly observer: object;
+  /** For watches with the enqueue rule `mapper`. */
   readonly mapper: object;
 }
 
@@ -343,6 +414,7 @@ export interface StatusCause {
   reason: string;
   /** Where, such as `spec.replicas`; may be empty. */
   field: string;
+  /** For people. */
   message: string;
 }
 
@@ -359,15 +431,18 @@ export class ApiError extends Error {
     causes: StatusCause[];
     retryAfterMs?: number | null;
   });
+  /** What it is told apart by. */
   readonly kind: ApiErrorKind;
   /** HTTP status, or 0 when there was no answer. */
   readonly code: number;
   /** `Status.reason`; may be empty. */
   readonly reason: string;
+  /** What was found wrong, field by field; may be empty. */
   readonly causes: StatusCause[];
-  /** How long the server asked to wait, if it did. */
+  /** How many milliseconds the server asked to wait, if it did. */
   readonly retryAfterMs: number | undefined;
 
+  /** Whether it is an API error of this kind. */
   static is(error: unknown, kind: ApiErrorKind): error is ApiError;
   /** 404. */
   static isNotFound(error: unknown): error is ApiError;
@@ -411,10 +486,13 @@ export function ignoreNotFound<R>(call: () => R): R | undefined;
 /** A patch's media type. Custom resources take no strategic merge patch. */
 export type PatchType = "json-patch" | "merge-patch" | "strategic-merge-patch";
 
+/** What a live list covers. */
 export interface ListOptions {
   /** Default all namespaces. */
   namespace?: string;
+  /** Only objects whose labels match, such as `app=web`; default all. */
   labelSelector?: string;
+  /** Only objects whose fields match, such as `spec.nodeName=a`; default all. */
   fieldSelector?: string;
   /** Page size; 0, the default, for everything at once. */
   limit?: number;
@@ -422,14 +500,22 @@ export interface ListOptions {
   continue?: string;
 }
 
+/** How an object is deleted. */
 export interface DeleteOptions {
-  /** Default: what the resource does by default. */
+  /** What becomes of its dependents; default: what the resource does by default. */
   propagationPolicy?: "background" | "foreground" | "orphan";
+  /** How long it may take to end; default: what the object or its resource says. */
   gracePeriodSeconds?: number;
   /** What must hold of the object; otherwise the call is a conflict. */
-  preconditions?: { uid?: string; resourceVersion?: string };
+  preconditions?: {
+    /** Only the object with this UID. */
+    uid?: string;
+    /** Only this version of it. */
+    resourceVersion?: string;
+  };
 }
 
+/** Which part of an object a call is about. */
 export interface SubresourceOption {
   /** `status`, `scale`, …; default the object itself. */
   subresource?: string;
@@ -438,7 +524,7 @@ export interface SubresourceOption {
 /**
  * Calls to the API server, each on behalf of the sync that runs. They wait, count against
  * the module's budget, are checked against its permissions first, and are not retried.
- * Every failure is an `ApiError`. Bodies get `apiVersion` and `kind` where they lack them.
+ * Every failure is an {@link ApiError}. Bodies get `apiVersion` and `kind` where they lack them.
  */
 export interface Client {
   /** A live read, not from the cache. */
@@ -467,6 +553,7 @@ export interface Client {
   delete(resource: Resource<any>, key: PartialKey, options?: DeleteOptions): unknown;
 }
 
+/** The client; there is one. */
 export const client: Client;
 
 // === Metadata and status ===
@@ -481,13 +568,14 @@ export function controllerOf(object: { metadata: ObjectMeta }): OwnerReference |
 /** Whether `owner` controls the object. */
 export function isControlledBy(object: { metadata: ObjectMeta }, owner: { metadata: ObjectMeta }): boolean;
 
+/** Whether an object has this finalizer. */
 export function hasFinalizer(object: { metadata: ObjectMeta }, finalizer: string): boolean;
 /**
  * Adds a finalizer by a merge patch, unless it is there, and returns the object as it is then.
  * @throws {ApiError} of kind `conflict` when the object has changed since it was read
  */
 export function addFinalizer<T extends KubernetesObject>(resource: Resource<T>, object: T, finalizer: string): T;
-/** The opposite of `addFinalizer`; the last one gone, a deleted object goes. */
+/** The opposite of {@link addFinalizer}; the last one gone, a deleted object goes. */
 export function removeFinalizer<T extends KubernetesObject>(resource: Resource<T>, object: T, finalizer: string): T;
 
 /** The condition of this type. */
@@ -507,7 +595,12 @@ export function removeCondition(conditions: Condition[] | undefined, type: strin
  * Writes the status through its subresource, if it differs from the object's. Returns
  * whether it did. A change since the object was read is a conflict.
  */
-export function updateStatus<T extends KubernetesObject & { status?: unknown }>(
+export function updateStatus<
+  T extends KubernetesObject & {
+    /** What the controller found. */
+    status?: unknown;
+  },
+>(
   resource: Resource<T>,
   object: T,
   status: NonNullable<T["status"]>,
@@ -525,14 +618,20 @@ export function covers(found: unknown, wanted: unknown): boolean;
 
 /** A `LabelSelector` of the API. Everything in it must hold; an empty one matches everything. */
 export interface LabelSelector {
+  /** Labels with their values. */
   matchLabels?: Record<string, string>;
+  /** Requirements of other forms. */
   matchExpressions?: {
+    /** The label's name. */
     key: string;
+    /** How its value relates to `values`. */
     operator: "In" | "NotIn" | "Exists" | "DoesNotExist";
+    /** For `In` and `NotIn`. */
     values?: string[];
   }[];
 }
 
+/** Whether everything in the selector holds of these labels. */
 export function selectorMatches(selector: LabelSelector, labels: Record<string, string> | undefined): boolean;
 /** The string form, as listers and lists take it. */
 export function formatSelector(selector: LabelSelector): string;
@@ -557,6 +656,7 @@ export function claim<T extends KubernetesObject>(options: {
 
 // === Events, log, metrics ===
 
+/** What an event may say besides. */
 export interface EventOptions {
   /** What was being done, such as `Binding`. With it the event goes through `events.k8s.io/v1`. */
   action?: string;
@@ -573,8 +673,10 @@ export interface Recorder {
   warning(object: KubernetesObject, reason: string, message: string, options?: EventOptions): void;
 }
 
+/** The recorder; there is one. */
 export const recorder: Recorder;
 
+/** How much a line of the log matters; {@link Log} says what the levels are for. */
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 /** Values are written as text, objects as JSON. */
 export type LogFields = Record<string, unknown>;
@@ -598,6 +700,7 @@ export interface Log {
   enabled(level: LogLevel): boolean;
 }
 
+/** The log; there is one. */
 export const log: Log;
 
 /** A metric's declaration. It is shown as `windlass_custom_NAME`. */
@@ -621,6 +724,7 @@ export type LabelValues<Label extends string> = [Label] extends [never]
  */
 export class Counter<const Label extends string = never> {
   constructor(options: MetricOptions<Label>);
+  /** Adds one. */
   increment(...labels: LabelValues<Label>): void;
   /** Adds; nothing below zero. */
   add(value: number, ...labels: LabelValues<Label>): void;
@@ -629,7 +733,9 @@ export class Counter<const Label extends string = never> {
 /** Goes up and down. */
 export class Gauge<const Label extends string = never> {
   constructor(options: MetricOptions<Label>);
+  /** Sets it to a value. */
   set(value: number, ...labels: LabelValues<Label>): void;
+  /** Adds, below zero as well. */
   add(value: number, ...labels: LabelValues<Label>): void;
 }
 
@@ -637,11 +743,13 @@ export class Gauge<const Label extends string = never> {
 export class Histogram<const Label extends string = never> {
   /** `buckets` are upper bounds, ascending, at most 32; default 5 ms to 10 s. */
   constructor(options: MetricOptions<Label> & { buckets?: readonly number[] });
+  /** Counts one observation of this size. */
   observe(value: number, ...labels: LabelValues<Label>): void;
 }
 
 // === Services ===
 
+/** When and how soon an enqueued key is synced. */
 export interface EnqueueOptions {
   /** Milliseconds from now; default 0. */
   after?: number;
@@ -655,7 +763,15 @@ export function enqueue(key: PartialKey, options?: EnqueueOptions): void;
 export function enqueueAll(items: ({ key: PartialKey } & EnqueueOptions)[]): void;
 
 /** The resource that serves a kind, or nothing when discovery does not know it. */
-export function resolve(apiVersion: string, kind: string): (Resource & { namespaced: boolean }) | undefined;
+export function resolve(
+  apiVersion: string,
+  kind: string,
+):
+  | (Resource & {
+      /** Whether its objects live in namespaces. */
+      namespaced: boolean;
+    })
+  | undefined;
 
 /** The module's configuration as the operator wrote it; `{}` when there is none. Not validated. */
 export function config<T = Record<string, unknown>>(): T;

@@ -1,18 +1,23 @@
 /**
  * A fake of the contract for unit tests under Node.
  *
- * A `Cluster` answers everything that a controller may ask of the host, at once and from one
+ * A {@link Cluster} is the cluster and the host of one component.
+ *
+ * @module @windlass-dev/sdk/testing
+ */
+
+import type { ApiError, ApiErrorKind, ComponentExports, KubernetesObject, LogLevel, Outcome, Resource, Watch } from "./index.js";
+
+/**
+ * Answers everything that a controller may ask of the host, at once and from one
  * store: caches are never behind, names and UIDs are counted, time stands still until
- * `advance`. It knows what controllers rely on: resource versions, conflicts,
+ * {@link advance}. It knows what controllers rely on: resource versions, conflicts,
  * preconditions, generations, status as a part of its own, finalizers, the three kinds of
  * patches (JSON patches without `move` and `copy`, strategic ones with the lists
  * `ownerReferences` and `conditions`). Listers show no more than a watch's view, and calls
  * that the manifest does not declare are `not-permitted`. It validates nothing, collects no
  * garbage and runs no other controller. The last one made is the host.
  */
-
-import type { ApiError, ApiErrorKind, ComponentExports, KubernetesObject, LogLevel, Outcome, Resource, Watch } from "./index.js";
-
 export class Cluster {
   /** The host of this component: what `defineController` returned, or the module that exports it. */
   constructor(component: Partial<ComponentExports>, options?: { config?: object });
@@ -57,13 +62,38 @@ export class Cluster {
   /** The events recorded since the last time, as in `Normal Created created Service web`. */
   takeEvents(): string[];
   /** The keys that the controller enqueued itself since the last time. */
-  takeQueued(): { key: string; after: number; priority: number }[];
+  takeQueued(): {
+    /** The key, as `namespace/name`. */
+    key: string;
+    /** When it is due, in milliseconds from then. */
+    after: number;
+    /** Higher goes first. */
+    priority: number;
+  }[];
   /** The log since the last time. */
-  takeLog(): { level: LogLevel; message: string; fields: Record<string, string> }[];
+  takeLog(): {
+    /** How much the line matters. */
+    level: LogLevel;
+    /** The message, without the fields. */
+    message: string;
+    /** The fields as they were written. */
+    fields: Record<string, string>;
+  }[];
   /** A metric's value, by the values of its labels in order; of a histogram its count and sum. */
-  metric(name: string, labels?: string[]): number | { count: number; sum: number } | undefined;
+  metric(
+    name: string,
+    labels?: string[],
+  ):
+    | number
+    | {
+        /** How many observations there were. */
+        count: number;
+        /** What they add up to. */
+        sum: number;
+      }
+    | undefined;
 
-  /** From now on calls for which this returns an error fail with it. A call reads as in `takeCalls`. */
+  /** From now on calls for which this returns an error fail with it. A call reads as in {@link takeCalls}. */
   fail(rule: (call: string) => ApiError | undefined): void;
   /** Has discovery know a kind. */
   serve(resource: Resource<any>, options: { namespaced: boolean }): void;

@@ -63,7 +63,8 @@ pub use object::{
 pub use selector::{LabelSelector, Operator, Requirement, is_subset};
 pub use services::{Item, Mapping, config, enqueue, enqueue_after, enqueue_key, monotonic, random, resolve};
 
-/// What the README shows compiles.
+/// What the READMEs show compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

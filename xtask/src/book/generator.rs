@@ -1,22 +1,26 @@
 //! The generator that makes the site: installed once, pinned, with pip.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::venv::Venv;
+
 /// Why this one: decision 0022.
-const PACKAGE: &str = "zensical";
-const VERSION: &str = "0.0.73";
+const GENERATOR: Venv = Venv {
+    name: "zensical",
+    packages: &["zensical==0.0.73"],
+    skipped: "the book is not built",
+};
 
 /// Makes the site that these settings describe; what is wrong with a page or a link is an
 /// error. Whether there is a generator to do so.
 pub(crate) fn run(root: &Path, settings: &Path) -> Result<bool> {
-    let Some(program) = installed(root)? else {
+    let Some(programs) = GENERATOR.programs(root)? else {
         return Ok(false);
     };
-    let output = Command::new(program)
+    let output = Command::new(programs.join("zensical"))
         .args(["build", "--strict", "--clean", "--config-file"])
         .arg(settings)
         .stdin(Stdio::null())
@@ -29,33 +33,6 @@ pub(crate) fn run(root: &Path, settings: &Path) -> Result<bool> {
         complaints(&said)
     );
     Ok(true)
-}
-
-fn installed(root: &Path) -> Result<Option<PathBuf>> {
-    let folder = root.join(format!("target/toolchains/{PACKAGE}-{VERSION}"));
-    let (program, complete) = (folder.join("bin").join(PACKAGE), folder.join(".complete"));
-    if complete.exists() {
-        return Ok(Some(program));
-    }
-    let environment = Command::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(&folder)
-        .output();
-    if !environment.is_ok_and(|output| output.status.success()) {
-        crate::missing(
-            "Python with venv is not installed, so the book is not built; on Debian and Ubuntu: sudo apt-get install python3-venv",
-        )?;
-        return Ok(None);
-    }
-    println!("Installing {PACKAGE} {VERSION}; this happens once …");
-    let pip = Command::new(folder.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .arg(format!("{PACKAGE}=={VERSION}"))
-        .status()
-        .context("cannot run pip")?;
-    ensure!(pip.success(), "pip cannot install {PACKAGE} {VERSION}");
-    fs::write(&complete, "").with_context(|| format!("writing {}", complete.display()))?;
-    Ok(Some(program))
 }
 
 /// What is wrong and where, without colours, pictures and the stack that it ends with.

@@ -1,4 +1,5 @@
-// The SDK: all that a controller includes. Its tests also include windlass/testing.h.
+/// @file
+/// The SDK: all that a controller includes. Its tests also include windlass/testing.h.
 
 #ifndef WINDLASS_SDK_H
 #define WINDLASS_SDK_H

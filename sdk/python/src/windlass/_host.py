@@ -31,8 +31,11 @@ class PropagationPolicy(Enum):
     """What becomes of a deleted object's dependents."""
 
     BACKGROUND = "Background"
+    """They are deleted after it."""
     FOREGROUND = "Foreground"
+    """They are deleted before it."""
     ORPHAN = "Orphan"
+    """They stay."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ class Claim:
     """
 
     owner: AnyObject
+    """Who should control what matches."""
     selector: LabelSelector
+    """Which objects those are."""
     _refusal: str | None = field(default=None, init=False)
     _asked: bool = field(default=False, init=False)
 

@@ -22,9 +22,11 @@ class Page(Generic[ObjectT]):
     """One page of a live list."""
 
     items: Sequence[ObjectT]
+    """The objects on it."""
     continue_: str
     """For the next page; empty at the last."""
     resource_version: str
+    """How new the list is; opaque."""
 
 
 class Client(Generic[ObjectT]):

@@ -10,6 +10,7 @@ from typing import Literal
 from .services import now
 
 ConditionStatus = Literal["True", "False", "Unknown"]
+"""Whether a condition holds."""
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Condition:
     type: str
     """What it is about, such as `Ready`."""
     status: ConditionStatus
+    """Whether it holds."""
     reason: str = ""
     """Why, in CamelCase."""
     message: str = ""

@@ -37,6 +37,7 @@ class MappedEvent:
     watch: int
     """Position in the manifest."""
     key: ObjectKey
+    """The object's key."""
     body: bytes
     """The object as JSON; of a deleted one its last known state."""
     old: bytes | None = None
@@ -56,7 +57,9 @@ class Delta:
     """A change of one object."""
 
     kind: Literal["added", "updated", "deleted"]
+    """What happened to it."""
     key: ObjectKey
+    """The object's key."""
     initial: bool
     """Part of the initial list, of a relist, or of a late subscription."""
     body: bytes
@@ -77,7 +80,9 @@ class Batch:
     watch: int
     """Position in the manifest."""
     resource: Resource
+    """What the objects are of; of interest where a watch covers more than one resource."""
     deltas: Sequence[Delta]
+    """The changes, in the order in which they happened."""
 
 
 class Controller(ABC):

@@ -28,19 +28,33 @@ class ApiErrorKind(Enum):
     """What kind of failure an API call met, as the contract names it."""
 
     NOT_FOUND = "not-found"
+    """404: there is no such object."""
     ALREADY_EXISTS = "already-exists"
+    """409 of a create: the name is taken."""
     CONFLICT = "conflict"
+    """409: the object changed since it was read, or a precondition failed."""
     INVALID = "invalid"
+    """422: validation failed."""
     BAD_REQUEST = "bad-request"
+    """400: the request itself makes no sense."""
     FORBIDDEN = "forbidden"
+    """401 or 403 from the API server."""
     NAMESPACE_TERMINATING = "namespace-terminating"
+    """403: nothing can be created in this namespace any more."""
     GONE = "gone"
+    """410: a resource version or a continue token expired."""
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    """415: the resource does not take this type of patch."""
     TOO_MANY_REQUESTS = "too-many-requests"
+    """429: back off."""
     TIMEOUT = "timeout"
+    """504, or no answer in time. The write may have happened."""
     UNAVAILABLE = "unavailable"
+    """5xx, or no connection. The write may have happened."""
     NOT_PERMITTED = "not-permitted"
+    """Refused by the host: the module was not granted this."""
     OTHER = "other"
+    """Everything else."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,7 @@ class ApiError(Retry):
     """An API call failed. A sync that lets it pass is tried again with back-off."""
 
     kind: ApiErrorKind = ApiErrorKind.OTHER
+    """The kind of failure that the class stands for."""
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from ._host import Event, ObjectReference, host
 from .objects import AnyObject
 
 EventType = Literal["Normal", "Warning"]
+"""Whether something went as it should, or may be wrong."""
 
 
 def record_event(

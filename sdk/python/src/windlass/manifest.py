@@ -24,6 +24,7 @@ class Fields:
     walks through lists."""
 
     paths: tuple[str, ...]
+    """The fields, by dotted paths."""
 
     def __init__(self, *paths: str) -> None:
         object.__setattr__(self, "paths", paths)
@@ -44,6 +45,7 @@ class OwnedBy:
     """An event enqueues the controlling owner of this kind, in the object's namespace."""
 
     owner: type[AnyObject] | Resource
+    """The owner's kind; any version of it matches."""
     matching_orphans: bool = False
     """An object without controlling owner enqueues every object of watch 0 in its namespace
     whose `spec.selector` matches it, so that it can be adopted."""
@@ -56,7 +58,7 @@ class OwnedBy:
 
 @dataclass(frozen=True)
 class Mapped:
-    """An event is shown to `Controller.keys_for`, whose keys are enqueued. The project's
+    """An event is shown to `Mapper.keys_for`, whose keys are enqueued. The project's
     `windlass.yaml` says `exports: [mapper]`."""
 
 
@@ -64,9 +66,13 @@ class On(Flag):
     """Kinds of event."""
 
     ADDED = auto()
+    """The object is new."""
     UPDATED = auto()
+    """The object changed."""
     DELETED = auto()
+    """The object is gone."""
     ANY = ADDED | UPDATED | DELETED
+    """All of them."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,9 @@ class Index:
     such as `spec.nodeName`; objects without it are not in the index."""
 
     name: str
+    """What it is asked for by."""
     path: str
+    """Where the scalar is, as a dotted path."""
 
 
 @dataclass(eq=False)
@@ -96,10 +104,11 @@ class Watch(Generic[ObjectT]):
     on: On = On.ANY
     """Which events the rule applies to."""
     observe: bool = False
-    """Deliver deltas to `Controller.observe`; `windlass.yaml` says `exports: [observer]`."""
+    """Deliver deltas to `Observer.observe`; `windlass.yaml` says `exports: [observer]`."""
     old_bodies: bool = False
     """Put the previous body into what observer and mapper get."""
     indexes: Sequence[Index] = ()
+    """For `Lister.by_index`."""
     position: int | None = field(default=None, init=False)
     """In the manifest, which sets it."""
 
@@ -111,11 +120,17 @@ class DiscoveredWatch:
     not read by listers."""
 
     exclude: Sequence[str] = ()
+    """Resources that it leaves out."""
     enqueue: Itself | OwnedBy | Mapped | None = None
+    """How an event becomes keys; `None`: not at all."""
     label_selector: Selector = ""
+    """Only objects whose labels match; empty for all."""
     on: On = On.ANY
+    """Which events the rule applies to."""
     observe: bool = False
+    """Deliver deltas to `Observer.observe`; `windlass.yaml` says `exports: [observer]`."""
     old_bodies: bool = False
+    """Put the previous metadata into what observer and mapper get."""
     position: int | None = field(default=None, init=False)
     """In the manifest, which sets it."""
 
@@ -126,8 +141,11 @@ class Permission:
     allowed everywhere."""
 
     groups: Sequence[str]
+    """API groups; the empty text is the core group."""
     resources: Sequence[str]
+    """Such as `pods` or `pods/status`."""
     verbs: Sequence[str]
+    """Such as `get` or `create`."""
 
 
 @dataclass
@@ -139,6 +157,7 @@ class Manifest:
     version: str
     """The controller's own, for people."""
     watches: Sequence[Watch[Any] | DiscoveredWatch] = ()
+    """What it watches; the order is that of positions."""
     workers: int = 1
     """How many syncs may be in flight at once."""
     permissions: Sequence[Permission] = ()

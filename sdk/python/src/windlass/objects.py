@@ -29,6 +29,7 @@ class ObjectKey(NamedTuple):
     namespace: str
     """Empty for cluster-scoped objects."""
     name: str
+    """The object's name."""
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
@@ -47,9 +48,13 @@ class Resource:
     group: str
     """Empty for the core group."""
     version: str
+    """The version of the API in which objects are read and written."""
     plural: str
+    """The name of the collection, in lower case."""
     kind: str
+    """The kind of its objects."""
     namespaced: bool = True
+    """Whether its objects live in namespaces."""
 
     @property
     def api_version(self) -> str:
@@ -62,9 +67,13 @@ class OwnerReference:
     """One owner of an object."""
 
     api_version: str = ""
+    """Of the owner, such as `apps/v1`."""
     kind: str = ""
+    """Of the owner."""
     name: str = ""
+    """Of the owner, which lives in the same namespace or in none."""
     uid: str = ""
+    """Of the owner; another object of the same name is none."""
     controller: bool | None = None
     """Whether it manages the object."""
     block_owner_deletion: bool | None = None
@@ -76,19 +85,29 @@ class ObjectMeta:
     """The metadata that controllers read; the rest is kept and written back."""
 
     name: str = ""
+    """Unique in its namespace and resource."""
     namespace: str = ""
     """Empty for cluster-scoped objects."""
     generate_name: str = ""
+    """What the server generates a name from, in a create without one."""
     uid: str = ""
+    """Tells the object from others that had or will have its name."""
     resource_version: str = ""
+    """Opaque: compare for equality only."""
     generation: int = field(default=0, metadata=OMIT_ZERO)
     """Changes with every change of what is wanted."""
     creation_timestamp: datetime | None = None
+    """When the server created it."""
     deletion_timestamp: datetime | None = None
+    """When it is to be gone; set when its deletion was asked for and finalizers keep it."""
     labels: dict[str, str] = field(default_factory=dict)
+    """What selectors match."""
     annotations: dict[str, str] = field(default_factory=dict)
+    """What no selector matches."""
     owner_references: list[OwnerReference] = field(default_factory=list)
+    """Those without which it is garbage."""
     finalizers: list[str] = field(default_factory=list)
+    """Who has to let go of it before it is deleted."""
 
     @property
     def is_deleting(self) -> bool:
@@ -115,6 +134,7 @@ class AnyObject:
     by the arguments of their class."""
 
     resource: ClassVar[Resource]
+    """Where its objects are kept, by the arguments of the class."""
 
     if TYPE_CHECKING:
 
@@ -160,6 +180,7 @@ class Object(AnyObject):
     they were read from is kept, and written by `to_json`."""
 
     metadata: ObjectMeta
+    """What all objects have."""
 
 
 class Unstructured(dict[str, Any], AnyObject):

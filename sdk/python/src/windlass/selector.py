@@ -12,8 +12,11 @@ class Requirement:
     """A requirement on one label."""
 
     key: str
+    """The label's name."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """How its value relates to `values`."""
     values: list[str] = field(default_factory=list)
+    """For `In` and `NotIn`."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether these labels fulfil it."""
@@ -46,7 +49,9 @@ class LabelSelector:
     listers and live lists take."""
 
     match_labels: dict[str, str] = field(default_factory=dict)
+    """Labels with their values."""
     match_expressions: list[Requirement] = field(default_factory=list)
+    """Requirements of other forms."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether these labels fulfil it."""

@@ -38,6 +38,7 @@ from ..selector import LabelSelector, selector_text
 from ._state import Collection, State, collection_at, controller_of, key_of, labels_of, parse_selector
 
 ControllerT = TypeVar("ControllerT", bound=Controller)
+"""The class of the controller under test."""
 Key = ObjectKey | str
 """A key, or its text: `namespace/name`, or `name` of what lives in no namespace."""
 
