@@ -26,6 +26,7 @@ const EMBEDDED: [(&str, &str, &[&str]); 11] = [
             "mapper",
             "meta",
             "observer",
+            "plugin",
             "windlasstest",
         ],
     ),
