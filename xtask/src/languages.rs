@@ -4,8 +4,10 @@
 //! A language whose toolchain is missing, and cannot be installed, is named and left out;
 //! its tests then skip themselves.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
 use anyhow::{Context as _, Result, bail};
 use windlass_build::project::{Language, PROJECT_FILE, Project};
@@ -36,12 +38,30 @@ pub(crate) fn build(root: &Path, names: &[String]) -> Result<()> {
         bail!("there is no guest `{unknown}`; there are: {}", known.join(", "));
     }
     let toolchains = Toolchains::in_folder(root.join("target/toolchains"));
+    let wanted = |project: &&Project| names.is_empty() || names.contains(&project.name);
+    let mut by_language: BTreeMap<&str, Vec<&Project>> = BTreeMap::new();
+    for project in projects.iter().filter(wanted) {
+        by_language
+            .entry(project.language.name())
+            .or_default()
+            .push(project);
+    }
+    // Side by side, since most compilers keep one core busy; those of a language in turn,
+    // because the first installs what the others need.
+    let results: Vec<Result<()>> = std::thread::scope(|scope| {
+        let build = |projects| scope.spawn(|| build_all(root, projects, &toolchains));
+        let threads: Vec<_> = by_language.into_values().map(build).collect();
+        let join = |thread: ScopedJoinHandle<_>| thread.join().unwrap_or_else(|_| bail!("a build panicked"));
+        threads.into_iter().map(join).collect()
+    });
+    results.into_iter().collect()
+}
+
+/// One after the other; one that fails does not keep the others from being built.
+fn build_all(root: &Path, projects: Vec<&Project>, toolchains: &Toolchains) -> Result<()> {
     let mut failed = Vec::new();
-    for project in projects
-        .iter()
-        .filter(|project| names.is_empty() || names.contains(&project.name))
-    {
-        match build_one(root, project, &toolchains) {
+    for project in projects {
+        match build_one(root, project, toolchains) {
             Ok(()) => {}
             Err(error @ BuildError::Missing { .. }) => {
                 crate::missing(&format!(

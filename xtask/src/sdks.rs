@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::tools::is_there;
+use crate::venv::Venv;
 
 /// The tests of one language.
 struct Suite {
@@ -57,8 +58,22 @@ const SUITES: [Suite; 4] = [
     },
 ];
 
+const MYPY: Venv = Venv {
+    name: "mypy",
+    packages: &["mypy==2.4.1"],
+    skipped: "the types of sdk/python are not checked",
+};
+/// Folders below `sdk/python`, and what is checked there; nothing is what the settings say.
+const TYPED: [(&str, &[&str]); 4] = [
+    ("", &[]),
+    ("examples/label-propagation", &["src", "tests"]),
+    ("examples/ttl", &["src", "tests"]),
+    ("examples/webapp", &["src", "tests"]),
+];
+
 /// Runs them all.
 pub(crate) fn test(root: &Path) -> Result<()> {
+    check_types(root)?;
     for suite in &SUITES {
         let Suite {
             language, program, ..
@@ -86,6 +101,27 @@ pub(crate) fn test(root: &Path) -> Result<()> {
                 folder.display()
             );
         }
+    }
+    Ok(())
+}
+
+/// Python's other checks are its tests; those of the other languages include their types.
+fn check_types(root: &Path) -> Result<()> {
+    let Some(programs) = MYPY.programs(root)? else {
+        return Ok(());
+    };
+    let sdk = root.join("sdk/python");
+    for (folder, files) in TYPED {
+        let status = Command::new(programs.join("mypy"))
+            .arg("--config-file")
+            .arg(sdk.join("pyproject.toml"))
+            .arg("--cache-dir")
+            .arg(root.join("target/mypy"))
+            .args(files)
+            .current_dir(sdk.join(folder))
+            .status()
+            .context("cannot run mypy")?;
+        ensure!(status.success(), "mypy failed in sdk/python/{folder}");
     }
     Ok(())
 }

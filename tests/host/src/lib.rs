@@ -16,6 +16,7 @@ pub mod in_process;
 pub mod kubectl;
 pub mod ledger;
 pub mod link;
+pub mod log;
 pub mod process;
 pub mod status;
 pub mod terminal;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 use windlass_tests::book::Page;
 use windlass_tests::docker_registry::DockerRegistry;
 use windlass_tests::kubectl;
@@ -15,8 +15,9 @@ use windlass_tests::terminal::Terminal;
 /// Where the pages' registry listens.
 const REGISTRY: &str = "127.0.0.1:5000";
 
-/// Builds and clusters take what the machine has: one page at a time.
-static DESK: Mutex<()> = Mutex::const_new(());
+/// Builds and clusters take what the machine has: two pages at a time, of which one mostly
+/// waits for something.
+static DESKS: Semaphore = Semaphore::const_new(2);
 
 /// A test for each page that has commands.
 macro_rules! pages {
@@ -39,6 +40,7 @@ pages! {
     permissions: "guides/permissions.md",
     recordings: "guides/record-replay.md",
     replicas: "guides/replicas.md",
+    plugins_of_the_scheduler: "guides/scheduler-plugins.md",
     shipping: "guides/ship.md",
     versions: "guides/versions.md",
     operating: "operating.md",
@@ -80,7 +82,7 @@ fn collect(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) -> Result<
 
 /// Does everything that a page says.
 async fn follow(name: &'static str) -> Result<()> {
-    let _desk = DESK.lock().await;
+    let _desk = DESKS.acquire().await?;
     let text = std::fs::read_to_string(repository().join("docs").join(name))?;
     let page = Page::parse(&text)?;
     if let Some(program) = page.needs.iter().find(|program| !is_there(program)) {

@@ -177,8 +177,13 @@ async fn a_new_version_that_the_caches_have_no_room_for_is_refused_and_the_old_o
     let mut cluster = InProcess::start(builds.path(), 1, vec![module.clone()]).await?;
     let objects: Api<ConfigMap> = Api::default_namespaced(cluster.namespace.client.clone());
     create_heavy(&objects, 10).await?;
-    let depth = || async { Ok(cluster.platform.informers.cache_use().bytes) };
-    wait::until("ten objects in the cache", depth, |bytes| *bytes > 80_000).await?;
+    // All of them: the next one would be more than there is room for.
+    let heavy = || async {
+        let informers = cluster.platform.informers.status().into_iter();
+        let mut of_maps = informers.filter(|informer| informer.resource.plural == "configmaps");
+        Ok(of_maps.next().map_or(0, |informer| informer.bytes))
+    };
+    wait::until("ten objects in the cache", heavy, |bytes| *bytes > 10 * 8192).await?;
     // Room for what nodes report, and not for the replica set that the other guest watches.
     let used = cluster.platform.informers.cache_use().bytes;
     create_replica_set(&cluster).await?;

@@ -1,90 +1,39 @@
 //! What guests are refused: each attempt is answered with the reason, and logged once.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Secret};
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
 use windlass_core::permission::PermissionRule;
 use windlass_manager::config::identity::{ImpersonateEntry, ServiceAccountReference};
 use windlass_manager::config::{HostConfiguration, ModuleEntry};
 use windlass_manager::rbac::{self, HostAccount};
 use windlass_tests::in_process::{InProcess, from_file};
+use windlass_tests::log::Log;
 use windlass_tests::wait;
 
 /// The namespace that the prober is granted.
 const OWN: &str = "probed";
 
-/// What was logged, a JSON object a line.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Collects what this test's threads log. One test of this file does.
-    fn install() -> Self {
-        let log = Self::default();
-        tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-            .with_writer(log.clone())
-            .init();
-        log
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let bytes = self.0.lock().map(|bytes| bytes.clone()).unwrap_or_default();
-        let lines = bytes.split(|byte| *byte == b'\n');
-        lines
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect()
-    }
-
-    /// What the prober reported of an attempt.
-    fn report(&self, attempt: &str) -> Option<String> {
-        let prefix = format!("{attempt}: ");
-        let errors = self
-            .lines()
-            .into_iter()
-            .filter_map(|line| line["error"].as_str().map(str::to_owned));
-        errors
-            .filter_map(|error| error.strip_prefix(&prefix).map(str::to_owned))
-            .next()
-    }
-
-    /// How many lines tell of a refusal with this text.
-    fn refusals(&self, text: &str) -> usize {
-        let told = |line: &Value| {
-            line["refusal"]
-                .as_str()
-                .is_some_and(|refusal| refusal.contains(text))
-        };
-        self.lines().iter().filter(|line| told(line)).count()
-    }
+/// What the prober reported of an attempt.
+fn report(log: &Log, attempt: &str) -> Option<String> {
+    let prefix = format!("{attempt}: ");
+    let lines = log.lines().into_iter();
+    let mut errors = lines.filter_map(|line| line["error"].as_str().map(str::to_owned));
+    errors.find_map(|error| error.strip_prefix(&prefix).map(str::to_owned))
 }
 
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if let Ok(mut log) = self.0.lock() {
-            log.extend_from_slice(bytes);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
+/// How many lines tell of a refusal with this text.
+fn refusals(log: &Log, text: &str) -> usize {
+    let told = |line: &Value| {
+        line["refusal"]
+            .as_str()
+            .is_some_and(|refusal| refusal.contains(text))
+    };
+    log.lines().iter().filter(|line| told(line)).count()
 }
 
 fn rule(groups: &[&str], resources: &[&str], verbs: &[&str], names: &[&str]) -> PermissionRule {
@@ -284,12 +233,12 @@ async fn whatever_a_guest_tries_beyond_its_grants_is_refused_with_the_reason_and
         create_config_map(&cluster, OWN, attempt).await?;
     }
     for (attempt, answer, refusal) in ATTEMPTS {
-        let reported = || async { log.report(attempt).context("not reported yet") };
+        let reported = || async { report(&log, attempt).context("not reported yet") };
         let report = wait::until(attempt, reported, |_| true).await?;
         assert!(report.starts_with(answer), "{attempt}: {report}");
         if !refusal.is_empty() {
             assert_eq!(
-                log.refusals(refusal),
+                refusals(&log, refusal),
                 1,
                 "lines on {refusal:?}: {:#?}",
                 log.lines()
@@ -309,7 +258,7 @@ async fn whatever_a_guest_tries_beyond_its_grants_is_refused_with_the_reason_and
 /// The guest goes on; its next call is refused.
 async fn what_is_taken_away_is_refused_from_then_on(mut cluster: InProcess, log: &Log) -> Result<()> {
     let answer = async |attempt: &'static str| {
-        let reported = || async { log.report(attempt).context("not reported yet") };
+        let reported = || async { report(&log, attempt).context("not reported yet") };
         wait::until(attempt, reported, |_| true).await
     };
     create_config_map(&cluster, OWN, "own").await?;
@@ -351,7 +300,7 @@ async fn events_come_from_the_module(cluster: &InProcess) -> Result<()> {
 
 async fn secrets_stay_secret(cluster: &InProcess, log: &Log) -> Result<()> {
     create_config_map(cluster, OWN, "leak").await?;
-    let reported = || async { log.report("leak").context("not reported yet") };
+    let reported = || async { report(&log, "leak").context("not reported yet") };
     let report = wait::until("the leak", reported, |_| true).await?;
     assert_eq!(report, "cannot log in with [redacted] or [redacted]");
     let logged = log

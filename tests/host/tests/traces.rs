@@ -2,14 +2,11 @@
 //! inside; and syncs that do not care how the collector fares.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
 use windlass_apiserver::{FaultKind, FaultPolicy, FaultRule};
 use windlass_core::key::ObjectKey;
 use windlass_core::permission::PermissionRule;
@@ -20,64 +17,22 @@ use windlass_test_collector::{Attributed, Collector, Span};
 use windlass_tests::builds::Builds;
 use windlass_tests::cluster::{Cluster, STOCK_CONFIGURATION};
 use windlass_tests::in_process::{Followers, GRACE, InProcess, STOCK, from_file, stock};
+use windlass_tests::log::Log;
 use windlass_tests::wait;
 
 const HOSTILE: &str = "windlass-fixture-hostile";
 const REPLICAS: usize = 10;
 
-/// What was logged, a JSON object a line.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Collects what this process logs. One test of this file does.
-    fn install() -> Self {
-        let log = Self::default();
-        tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
-            .with_writer(log.clone())
-            .init();
-        log
-    }
-
-    /// What was said of telemetry to this collector.
-    fn of_telemetry(&self, collector: &str) -> Vec<(String, Value)> {
-        let bytes = self.0.lock().map(|bytes| bytes.clone()).unwrap_or_default();
-        let lines = bytes.split(|byte| *byte == b'\n');
-        lines
-            .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-            .filter(|line| line["signal"].is_string())
-            .filter(|line| {
-                line["endpoint"]
-                    .as_str()
-                    .is_some_and(|url| url.starts_with(collector))
-            })
-            .map(|line| (line["message"].as_str().unwrap_or_default().to_owned(), line))
-            .collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if let Ok(mut log) = self.0.lock() {
-            log.extend_from_slice(bytes);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
+/// What was said of telemetry to this collector.
+fn of_telemetry(log: &Log, collector: &str) -> Vec<(String, Value)> {
+    let is_to = |line: &Value| {
+        let endpoint = line["endpoint"].as_str();
+        line["signal"].is_string() && endpoint.is_some_and(|url| url.starts_with(collector))
+    };
+    let lines = log.lines().into_iter().filter(is_to);
+    lines
+        .map(|line| (line["message"].as_str().unwrap_or_default().to_owned(), line))
+        .collect()
 }
 
 /// What the host itself counted of a module.
@@ -426,7 +381,7 @@ async fn a_collector_that_is_away_is_told_of_once_and_again_when_it_is_back() ->
     let losses = || async { Ok(lost(&tracer)) };
     // Two batches, so that there is a second loss to be silent about.
     wait::until("spans to be given up", losses, |lost| *lost >= 2).await?;
-    let told = log.of_telemetry(&url);
+    let told = of_telemetry(&log, &url);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].0, "telemetry cannot be delivered, some is lost");
     assert!(
@@ -444,7 +399,7 @@ async fn a_collector_that_is_away_is_told_of_once_and_again_when_it_is_back() ->
         })
         .await?;
     stopped(cluster, exporter).await;
-    let told = log.of_telemetry(&url);
+    let told = of_telemetry(&log, &url);
     let messages: Vec<&str> = told.iter().map(|(message, _)| message.as_str()).collect();
     assert_eq!(
         messages,
