@@ -173,10 +173,11 @@ impl Shared {
     /// False when something is missing that is given another look.
     fn reconcile(&self) -> bool {
         let deletable = self.discovery.deletable();
-        let mut followed = self.followed.lock();
-        let watches = followed.watches.values_mut();
-        // Every one, whatever the others find.
-        watches.fold(true, |all, watch| watch.reconcile(self, &deletable) && all)
+        let mut settled = true;
+        for watch in self.followed.lock().watches.values_mut() {
+            settled &= watch.reconcile(self, &deletable);
+        }
+        settled
     }
 }
 
