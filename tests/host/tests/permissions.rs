@@ -258,7 +258,7 @@ async fn whatever_a_guest_tries_beyond_its_grants_is_refused_with_the_reason_and
 /// The guest goes on; its next call is refused.
 async fn what_is_taken_away_is_refused_from_then_on(mut cluster: InProcess, log: &Log) -> Result<()> {
     let answer = async |attempt: &'static str| {
-        let reported = || async { report(&log, attempt).context("not reported yet") };
+        let reported = || async { report(log, attempt).context("not reported yet") };
         wait::until(attempt, reported, |_| true).await
     };
     create_config_map(&cluster, OWN, "own").await?;
@@ -300,7 +300,7 @@ async fn events_come_from_the_module(cluster: &InProcess) -> Result<()> {
 
 async fn secrets_stay_secret(cluster: &InProcess, log: &Log) -> Result<()> {
     create_config_map(cluster, OWN, "leak").await?;
-    let reported = || async { report(&log, "leak").context("not reported yet") };
+    let reported = || async { report(log, "leak").context("not reported yet") };
     let report = wait::until("the leak", reported, |_| true).await?;
     assert_eq!(report, "cannot log in with [redacted] or [redacted]");
     let logged = log
