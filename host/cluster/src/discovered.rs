@@ -38,8 +38,8 @@ pub(crate) struct DiscoveredWatch {
     /// What may be read; unset: everything.
     grants: Option<Grants>,
     attached: HashMap<Resource, AttachmentId>,
-    /// Attached, and not served when it was looked last. What its watch still brings, such as
-    /// the deletion of all objects before that of their definition, is waited for.
+    /// Attached, and not served at the last look. What their watches still bring, such as the
+    /// deletion of all objects before that of their definition, is waited for.
     missed: HashSet<Resource>,
     /// What is known of resources that vanished, whatever their version.
     known: HashMap<SmolStr, Known>,
