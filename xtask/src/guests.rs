@@ -1,14 +1,12 @@
 //! Builds the guests' workspace for wasm and encodes each guest as a component.
 //!
 //! Guests are built one by one, so that a guest's bytes depend neither on which others
-//! were asked for (cargo unifies features over a build) nor on whether they compile. Where
-//! features agree, that finds everything built: all were compiled together before, since
-//! one guest keeps one core busy.
+//! were asked for (cargo unifies features over a build) nor on whether they compile.
 //! Cargo decides what is stale, the contract's files included; a component is encoded
 //! again when its module is newer.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::{fs, io};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -55,9 +53,6 @@ pub(crate) fn build(args: &Args) -> Result<()> {
     let guests = select(discover(&workspace)?, &args.names)?;
     let toolchain = Toolchain::find(&workspace)?;
     fs::create_dir_all(&args.out).with_context(|| format!("making {}", args.out.display()))?;
-    if guests.len() > 1 {
-        compile_together(&guests, &workspace, &toolchain)?;
-    }
     let failed: Vec<&str> = guests
         .iter()
         .filter(|guest| !try_build(guest, &workspace, &toolchain, &args.out))
@@ -131,30 +126,6 @@ fn select(guests: Vec<Package>, names: &[String]) -> Result<Vec<Package>> {
         .collect())
 }
 
-/// What does not compile is told of when it is built by itself.
-fn compile_together(guests: &[Package], workspace: &Path, toolchain: &Toolchain) -> Result<()> {
-    let mut cargo = cargo_build(workspace, toolchain)?;
-    for guest in guests {
-        cargo.args(["--package", &guest.name]);
-    }
-    let cargo = cargo.arg("--keep-going").stderr(Stdio::null());
-    cargo.status().context("running cargo build")?;
-    Ok(())
-}
-
-/// Messages name no folder of the machine. Symbols still depend on where the checkout lies,
-/// because cargo tells the SDK, which is outside of the workspace's folder, by its path.
-fn cargo_build(workspace: &Path, toolchain: &Toolchain) -> Result<Command> {
-    let renamed = platform::renamed(&root()?)?;
-    let flags = renamed.map(|renamed| format!("--remap-path-prefix={renamed}"));
-    let mut cargo = toolchain.cargo_build();
-    cargo
-        .args(["--quiet", "--release"])
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-        .current_dir(workspace);
-    Ok(cargo)
-}
-
 /// One guest's failure is reported at once and does not keep the others from being built.
 fn try_build(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Path) -> bool {
     match build_one(guest, workspace, toolchain, out) {
@@ -166,9 +137,16 @@ fn try_build(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Pat
     }
 }
 
+/// Messages name no folder of the machine. Symbols still depend on where the checkout lies,
+/// because cargo tells the SDK, which is outside of the workspace's folder, by its path.
 fn build_one(guest: &Package, workspace: &Path, toolchain: &Toolchain, out: &Path) -> Result<()> {
-    let status = cargo_build(workspace, toolchain)?
-        .args(["--package", &guest.name])
+    let renamed = platform::renamed(&root()?)?;
+    let flags = renamed.map(|renamed| format!("--remap-path-prefix={renamed}"));
+    let status = toolchain
+        .cargo_build()
+        .args(["--quiet", "--release", "--package", &guest.name])
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .current_dir(workspace)
         .status()
         .context("running cargo build")?;
     ensure!(status.success(), "cargo build failed");
